@@ -1,0 +1,61 @@
+# `make demo` and `make test` each do all of their own set-up in .venv of this folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+UV_VERSION := 0.13.9
+
+# Universal: one lock for every platform and Python from 3.11 on. It names hashes, never addresses.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command 'make lock' $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint chromium lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--bootstrap HOST:PORT'
+	@$(BIN)/floorwatch demo $(ARGS)
+
+test: lint chromium ## lint, types, import rules and all tests: what CI runs
+	$(PYTEST) --cov --cov-report=
+
+test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
+	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards
+
+lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.generate --check
+
+chromium: $(VENV)/.test
+	@$(BIN)/python -m tests.support.install_chromium
+
+lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer versions
+	@$(BIN)/uv --version 2>/dev/null || $(PIP) install uv==$(UV_VERSION)
+	$(COMPILE) --extra demo --group build --group dev --output-file requirements/test.txt
+	$(COMPILE) --extra demo --group build --constraint requirements/test.txt \
+		--output-file requirements/demo.txt
+	$(COMPILE) --constraint requirements/test.txt --output-file requirements/runtime.txt
+	@$(MAKE) --no-print-directory $(VENV)/.test
+	$(BIN)/python -m requirements.lock_kafka
+
+clean: ## remove what the other targets made in this folder
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+
+# A stamp for each set of packages: newer than its lock file means installed.
+$(VENV)/.demo $(VENV)/.test: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo 'installing the packages of $< into $(VENV)'
+	@$(PIP) install --quiet --require-hashes --requirement $<
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "floorwatch needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)

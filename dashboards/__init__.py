@@ -1,0 +1,1 @@
+"""What people look at: the wallboard. No opinion on how it is deployed."""

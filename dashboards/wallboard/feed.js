@@ -1,0 +1,57 @@
+// Floor documents from the server, as a stream or on request, for as long as the page is open.
+
+const SILENCE_MS = 5000;
+const LONGEST_PATIENCE_MS = 20_000;
+
+// Follow the live stream. The browser reconnects by itself after a cut; the watchdog replaces a
+// connection that was refused or that is open and silent.
+export function follow(url, onFloor) {
+  let stream = null;
+  let edition = null;
+  let patience = SILENCE_MS;
+  let lastSign = 0;
+
+  const connect = () => {
+    stream?.close();
+    lastSign = performance.now();
+    stream = new EventSource(url);
+    stream.addEventListener("floor", (event) => {
+      lastSign = performance.now();
+      patience = SILENCE_MS;
+      onFloor(JSON.parse(event.data));
+    });
+    stream.addEventListener("edition", (event) => {
+      edition ??= event.data;
+      if (edition !== event.data) location.reload();
+    });
+  };
+
+  connect();
+  setInterval(() => {
+    if (performance.now() - lastSign < patience) return;
+    patience = Math.min(LONGEST_PATIENCE_MS, patience * (1 + Math.random()));
+    connect();
+  }, 1000);
+}
+
+// Ask for the document every second, one question at a time.
+export function poll(url, onFloor) {
+  let isAsking = false;
+  const ask = async () => {
+    if (isAsking) return;
+    isAsking = true;
+    const abort = new AbortController();
+    const deadline = setTimeout(() => abort.abort(), SILENCE_MS);
+    try {
+      const answer = await fetch(url, { signal: abort.signal });
+      if (answer.ok) onFloor(await answer.json());
+    } catch {
+      // No answer is no frame, and the page shows how old its last one is.
+    } finally {
+      clearTimeout(deadline);
+      isAsking = false;
+    }
+  };
+  ask();
+  setInterval(ask, 1000);
+}

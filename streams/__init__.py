@@ -1,0 +1,1 @@
+"""The monitor: from events in Kafka to numbers people read."""

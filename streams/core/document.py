@@ -1,0 +1,196 @@
+"""The floor as people and programs read it: the JSON of the API, the event stream and the wall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from schemas.instants import write_instant
+from streams.core import tally as t
+from streams.core.figures import Entry, Live, entry_of
+from streams.core.floor import WINDOWS, Floor, QueueFloor
+from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
+from streams.core.judgement import judge
+from streams.core.policy import PolicyBook, QueuePolicy, VisitPolicy
+from streams.core.queue_tally import FAILED
+from streams.core.tally import Sums
+
+ALL: Final = "*"
+TOTAL: Final = "total"
+
+
+def floor_document(
+    floor: Floor, policies: PolicyBook, *, name: str, clock: str, ready: bool
+) -> dict[str, Any]:
+    """The whole floor: every queue with its state, every entry of every window."""
+    return {
+        "name": name,
+        "as_of": write_instant(floor.now_ms),
+        "as_of_ms": floor.now_ms,
+        "tick": write_instant(floor.tick_ms),
+        "tick_ms": floor.tick_ms,
+        "clock": clock,
+        "ready": ready,
+        "partial": False,
+        "paging": None,
+        "queues": [_tile(queue, policies, floor) for queue in floor.queues.values()],
+        "entries": [*_entries(floor, policies), *_floor_entries(floor)],
+    }
+
+
+def wall_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """*document* with only the entries that a wall shows: each queue's wall windows."""
+    shown = {
+        (queue["queue"], queue["channel"]): queue["policy"]["windows"]
+        for queue in document["queues"]
+    }
+    entries = [
+        entry
+        for entry in document["entries"]
+        if entry["window"] in shown.get((entry["queue"], entry["channel"]), ())
+    ]
+    return {**document, "entries": entries}
+
+
+def _tile(queue: QueueFloor, policies: PolicyBook, floor: Floor) -> dict[str, Any]:
+    policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
+    visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
+    state, reason = judge(queue, policy, visits, floor.now_ms)
+    door = queue.door
+    out_of_service = door is not None and not door.is_open and door.reason == "fault"
+    return {
+        "queue": queue.queue,
+        "channel": queue.channel,
+        "name": policy.name,
+        "site": policy.site,
+        "team": policy.team,
+        "state": state,
+        "reason": reason,
+        "as_of_ms": queue.as_of_ms or floor.now_ms,
+        "no_data_since_ms": queue.no_data_since_ms,
+        "out_of_service_since_ms": door.since_ms if door is not None and out_of_service else None,
+        "oldest_waiting_ms": queue.live.oldest_ms,
+        "oldest_awaiting_reply_ms": queue.live.oldest_awaiting_ms,
+        "open": queue.live.is_open,
+        "agents": queue.live.agents,
+        "policy": _policy(policy, visits),
+    }
+
+
+def _policy(policy: QueuePolicy, visits: VisitPolicy) -> dict[str, Any]:
+    within_ms = visits.instant_within_ms
+    return {
+        "threshold_s": visits.threshold_ms / 1000,
+        "target": policy.target_ratio,
+        "short_abandon_s": visits.short_abandon_ms / 1000,
+        "instant_within_s": None if within_ms is None else within_ms / 1000,
+        "instant_target": policy.instant_target_ratio,
+        "formula": policy.formula,
+        "longest_wait_limit_s": {
+            "warning": policy.longest_wait_warning_ms / 1000,
+            "critical": policy.longest_wait_critical_ms / 1000,
+        },
+        "initial_response_limit_s": visits.initial_response_limit_ms / 1000,
+        "abandonment_limit": policy.abandonment_limit_ratio,
+        "volume_floor": policy.volume_floor,
+        "windows": list(policy.windows),
+        "zone": policy.zone_name,
+    }
+
+
+def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
+    for queue in floor.queues.values():
+        policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
+        visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
+        now_ms = queue.as_of_ms if queue.catching_up else floor.now_ms
+        definitions = {
+            "threshold_s": visits.threshold_ms / 1000,
+            "formula": policy.formula,
+        }
+        sums = {**queue.windows, TOTAL: totals_of(queue.net)}
+        for window, of_window in sums.items():
+            yield entry_of(
+                of_window,
+                queue.live,
+                _head(floor, window, queue.queue, queue.channel, now_ms) | definitions,
+                as_of_ms=now_ms,
+                formulas=FORMULA_IDS,
+            )
+
+
+def _floor_entries(floor: Floor) -> Iterable[Entry]:
+    """All queues together, under `*`; the sum of their visits, each with its own threshold."""
+    live = Live()
+    for queue in floor.queues.values():
+        live.add(queue.live)
+    definitions = {"threshold_s": None, "formula": DEFAULT_FORMULA}
+    for window in WINDOWS:
+        sums = Sums()
+        for queue in floor.queues.values():
+            sums.add(queue.windows[window])
+        yield entry_of(
+            sums,
+            live,
+            _head(floor, window, ALL, ALL, floor.now_ms) | definitions,
+            as_of_ms=floor.now_ms,
+            formulas=FORMULA_IDS,
+        )
+
+
+def _head(floor: Floor, window: str, queue: str, channel: str, now_ms: int) -> Entry:
+    at_ms = now_ms if window == TOTAL else min(floor.tick_ms, now_ms)
+    return {
+        "at": write_instant(at_ms),
+        "as_of": write_instant(now_ms),
+        "window": window,
+        "queue": queue,
+        "channel": channel,
+    }
+
+
+def totals_of(net: Mapping[str, int]) -> Sums:
+    """Net counters as the sums of one window that holds everything; durations stay empty."""
+    sums = Sums()
+    counts = sums.counts
+    for name, count in net.items():
+        family, _, rest = name.partition(":")
+        if family == "left":
+            reason, _, within = rest.rpartition(":")
+            for at in _left_indices(reason, within == "true"):
+                counts[at] += count
+        elif family == "instant":
+            counts[t.INSTANT] += count
+        else:
+            for at in _INDICES.get(name, ()) or _INDICES.get(family, ()):
+                counts[at] += count
+    decided_early = counts[t.ABANDONED_SHORT] + counts[t.ABANDONED_BEFORE] + counts[t.LEFT_WITHIN]
+    counts[t.MISSED] = net.get("service_level_events:false", 0) - decided_early
+    return sums
+
+
+_INDICES: Final[Mapping[str, tuple[int, ...]]] = {
+    "offered": (t.OFFERED,),
+    "sent_to_wait": (t.SENT_TO_WAIT,),
+    "answered:true": (t.ANSWERED_WITHIN, t.ANSWERED_WITHIN_OF_ARRIVED),
+    "answered:false": (t.ANSWERED_LATE,),
+    "abandoned:short": (t.ABANDONED_SHORT, t.SHORT_OF_ARRIVED, t.ABANDONED_UP_TO_SHORT),
+    "abandoned:before_threshold": (t.ABANDONED_BEFORE, t.BEFORE_OF_ARRIVED),
+    "abandoned:after_threshold": (t.ABANDONED_AFTER,),
+    "expired": (t.EXPIRED,),
+    "refused": (t.REFUSED,),
+    "transferred": (t.TRANSFERRED,),
+    "initial_response_events:true": (t.RESPONSES, t.RESPONSES_WITHIN),
+    "initial_response_events:false": (t.RESPONSES,),
+    "service_level_events:true": (t.DECIDED_OF_ARRIVED,),
+    "service_level_events:false": (t.DECIDED_OF_ARRIVED,),
+}
+
+
+def _left_indices(reason: str, within: bool) -> tuple[int, ...]:
+    withdrawn = reason == "withdrawn"
+    if not within:
+        return (t.LEFT_AFTER, t.FAILED_AFTER) if withdrawn or reason in FAILED else (t.LEFT_AFTER,)
+    if withdrawn:
+        return (t.WITHDRAWN_WITHIN, t.WITHDRAWN_WITHIN_OF_ARRIVED)
+    indices = (t.LEFT_WITHIN, t.LEFT_WITHIN_OF_ARRIVED)
+    return (*indices, t.FAILED_WITHIN) if reason in FAILED else indices

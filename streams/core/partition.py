@@ -1,0 +1,727 @@
+"""The state of one (topic, partition): events and time in, tallies out.
+
+`accept` takes one event and the timestamp of its record; `advance` says how far time has passed.
+Neither looks at a clock, so the same records give the same state whenever they are read.
+
+A contact's events mostly arrive in order and are folded one by one. An event that sorts behind
+nothing new makes the contact fold again; what the old fold had counted is then taken back from the
+windows, and moved in the counters, which only rise, with a correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop, heappush
+from typing import Final
+
+import orjson
+
+from schemas.events import (
+    EVENT_TYPES,
+    AgentChanged,
+    ContactEvent,
+    Event,
+    QueueClosed,
+    QueueObserved,
+    QueueOpened,
+    SourceAlive,
+    SourceStarted,
+    Unknown,
+    type_name,
+)
+from streams.core.calendar import ROLLING_WINDOWS, last_tick, pane_of
+from streams.core.contact import (
+    DETAIL,
+    DROPPED,
+    NEVER,
+    SILENT,
+    SOURCE_STARTED,
+    UNKNOWN,
+    Fact,
+    Life,
+    Limits,
+    Note,
+    Reply,
+    Visit,
+    fact_of,
+    fold,
+)
+from streams.core.policy import PolicyBook
+from streams.core.queue_tally import QueueTally
+from streams.core.sources import SourceBook
+from streams.core.staffing import Staffing
+from streams.core.tally import Rounding, histogram_edges, rounded
+
+FUTURE_MS: Final = 5 * 60_000
+"""An event further than this ahead of its arrival is rejected."""
+
+OTHER: Final = "_other"
+"""The label of all that came after a bound on labels was reached."""
+
+_SLACK_PANES: Final = 120
+_RESTARTS_KEPT: Final = 100
+_MESSAGES_KEPT: Final = 16
+_BUCKET_MS: Final = 1_000
+_SEGMENTS: Final = 9
+
+Apply = Callable[[int], None]
+
+
+class Partition:
+    """One partition's contacts, tallies, staffing and sources.
+
+    Attributes:
+        arrival_ms: the highest record timestamp so far.
+        latest_ms: the highest event time so far.
+        now_ms: the instant up to which time has passed here.
+        tick_ms: the last tick not after it; the windows stand there.
+        tallies: by (queue, channel).
+        lives: the newest life of every contact that is remembered.
+        late: events kept out for being late.
+        ignored: events tolerated but not counted, by reason.
+        duplicates: events met before, by source.
+        conflicting: duplicates with other content, by source.
+        unmatched: outcomes without an open visit.
+        events: by event class.
+    """
+
+    def __init__(
+        self,
+        policies: PolicyBook,
+        *,
+        limits: Limits | None = None,
+        every_ms: int = 5_000,
+        windows: Mapping[str, int] = ROLLING_WINDOWS,
+        rounding: Rounding = rounded,
+        max_tallies: int = 2_000,
+        by_arrival: bool = False,
+        on_forget: Callable[[Life], None] | None = None,
+    ) -> None:
+        self.policies = policies
+        self.limits = limits or Limits()
+        self.arrival_ms = 0
+        self.latest_ms = 0
+        self.now_ms = 0
+        self.tick_ms = 0
+        self.tallies: dict[tuple[str, str], QueueTally] = {}
+        self.lives: dict[str, Life] = {}
+        self.staffing = Staffing(policies, self.limits.lateness_ms)
+        self.sources = SourceBook()
+        self.events: dict[type[Event], int] = {}
+        self.late = 0
+        self.ignored: dict[str, int] = {}
+        self.duplicates: dict[str, int] = {}
+        self.conflicting: dict[str, int] = {}
+        self.unmatched_outcomes = 0
+        self._every_ms = every_ms
+        self._windows = windows
+        self._rounding = rounding
+        self._by_arrival = by_arrival
+        self._on_forget = on_forget
+        self._max_tallies = max_tallies
+        self._edges_ms = histogram_edges(policies.thresholds_ms())
+        self._kept_panes = max(windows.values(), default=0) // every_ms + _SLACK_PANES
+        self._ahead: list[tuple[int, Callable[..., None], object, int]] = []
+        self._restarts: dict[str, list[Fact]] = {}
+        self._last_restart_ms = -1
+        self._due: dict[int, list[Life]] = {}
+        self._due_order: list[int] = []
+        self._pruned_pane = 0
+        self._segments: dict[str, set[str]] = {}
+        # While folds are replaced: when the event that changed them happened. A tick before that
+        # does not know of it yet.
+        self._changed_ms = 0
+
+    # -- events ---------------------------------------------------------------------------
+
+    def accept(self, event: Event, time_ms: int, record_ms: int) -> bool:
+        """Take one event of a record stamped *record_ms*; False if it lies in the future.
+
+        A future event (more than five minutes ahead of its arrival) is the caller's to reject;
+        everything else is counted here.
+        """
+        self.arrival_ms = max(self.arrival_ms, record_ms)
+        arrival_ms = self.arrival_ms
+        if time_ms - arrival_ms > FUTURE_MS:
+            return False
+        kind = type(event)
+        self.events[kind] = self.events.get(kind, 0) + 1
+        if arrival_ms - time_ms > self.limits.lateness_ms:
+            self.late += 1
+            return True
+        self.latest_ms = max(self.latest_ms, time_ms)
+        if isinstance(event, ContactEvent):
+            self.sources.heard(event.source, time_ms)
+            self._take(event.contact, fact_of(event, time_ms, self.policies))
+        else:
+            self._take_other(event, time_ms)
+        return True
+
+    def arrive(self, record_ms: int) -> None:
+        """A record stamped *record_ms* has arrived, whatever it says."""
+        self.arrival_ms = max(self.arrival_ms, record_ms)
+
+    def _take_other(self, event: Event, time_ms: int) -> None:
+        source = event.source
+        if isinstance(event, Unknown):
+            self._ignore("unknown_type")
+            return
+        if not self.staffing.remember(source, event.id, time_ms, self.arrival_ms):
+            self._repeat(source)
+            return
+        self.sources.heard(source, time_ms)
+        if isinstance(event, SourceAlive):
+            self.sources.alive(source)
+        elif isinstance(event, SourceStarted):
+            self._restart(Fact(time_ms, NEVER, SOURCE_STARTED, event.id, source, "", "", "", ""))
+        elif isinstance(event, AgentChanged | QueueOpened | QueueClosed | QueueObserved):
+            self.staffing.take(event, time_ms)
+
+    def _take(self, contact: str, fact: Fact) -> None:
+        life = self.lives.get(contact)
+        if life is None:
+            if fact.time_ms <= self._last_restart_ms:
+                self._refold(contact, None, fact)
+            else:
+                self._begin(contact, fact, None)
+            return
+        if self._is_known(life, fact):
+            self._repeated(contact, life, fact)
+            return
+        if len(life.ids) >= self.limits.max_events:
+            self._ignore("contact_full")
+            return
+        last = life.facts[-1]
+        if fact > last and fact.time_ms > life.ran_ms and fact.time_ms > self._last_restart_ms:
+            if fact.time_ms > last.time_ms + self.limits.rest_ms and fact.time_ms > life.end_ms(
+                self.limits
+            ):
+                self._begin(contact, fact, life)
+                return
+            if (life.named_channel or not fact.channel) and (life.segment or not fact.segment):
+                _remember(life, life.key_of(fact))
+                if len(life.facts) > _MESSAGES_KEPT and life.needs_no(fact):
+                    life.drop(fact.time_ms)
+                    return
+                life.step(fact, self.policies, self)
+                self._settle(life)
+                return
+        self._refold(contact, life, fact)
+
+    def _begin(self, contact: str, fact: Fact, earlier: Life | None) -> None:
+        life = Life(contact, fact.channel, fact.segment)
+        life.home = fact.source if earlier is None else earlier.home
+        life.earlier = earlier
+        self.lives[contact] = life
+        _remember(life, life.key_of(fact))
+        life.step(fact, self.policies, self)
+        self._settle(life)
+
+    def _settle(self, life: Life) -> None:
+        """After a step: schedule what is due earlier than before, show who awaits a reply."""
+        due_ms = life.next_due_ms(self.limits)
+        if due_ms <= self.now_ms:
+            life.run_to(self.now_ms, self)
+            due_ms = life.next_due_ms(self.limits)
+        if due_ms < life.due_ms:
+            self._schedule(life, due_ms)
+        if life.awaits_from_ms >= 0 or life.shown is not None:
+            self._show_awaiting(life)
+
+    def _show_awaiting(self, life: Life) -> None:
+        start_ms = life.awaits_from_ms
+        tally = self.tally(life.queue or UNKNOWN, life.channel) if start_ms >= 0 else None
+        if life.shown is not None and life.shown is not tally:
+            del life.shown.awaiting[life]
+        if tally is not None:
+            tally.awaiting[life] = start_ms
+        life.shown = tally
+
+    def _is_known(self, life: Life, fact: Fact) -> bool:
+        key = life.key_of(fact)
+        newest: Life | None = life
+        while newest is not None:
+            if key in newest.ids:
+                return True
+            newest = newest.earlier
+        return False
+
+    def _repeated(self, contact: str, life: Life, fact: Fact) -> None:
+        """The id was met before: nothing changes, unless this content is the greater one."""
+        old: Life | None = life
+        while old is not None:
+            for at, known in enumerate(old.facts):
+                if known[3:5] == fact[3:5]:
+                    self._repeat(fact.source)
+                    if known != fact:
+                        _bump(self.conflicting, self._label(self.conflicting, fact.source))
+                        if _content(fact) > _content(known):
+                            del old.facts[at]
+                            self._refold(contact, life, fact, replaces=True)
+                    return
+            old = old.earlier
+        self._repeat(fact.source)
+
+    def _refold(
+        self, contact: str, life: Life | None, fact: Fact, *, replaces: bool = False
+    ) -> None:
+        """Fold *contact* again with *fact* among its events, and count the difference."""
+        if life is not None:
+            # What time alone did before this event was so, even if the event now changes it.
+            life.run_to(fact.time_ms - 1, self)
+        old = [] if life is None else _chain(life)
+        home = fact.source if life is None else life.home
+        self._fold_again(contact, old, [fact], home, 0 if replaces else fact.time_ms)
+
+    def _fold_again(
+        self, contact: str, old: list[Life], facts: list[Fact], home: str, changed_ms: int
+    ) -> None:
+        """Fold the facts of *old* lives and the new *facts* from nothing."""
+        ids: set[str] = set()
+        for life in old:
+            facts += life.facts
+            facts += [_marker(time_ms) for time_ms in life.dropped or ()]
+            ids.update(life.ids)
+        sources = {fact.source for fact in facts}
+        first_ms = min(fact.time_ms for fact in facts)
+        facts += [
+            restart
+            for source in sources
+            for restart in self._restarts.get(source, ())
+            if restart.time_ms >= first_ms
+        ]
+        facts.sort()
+        new = fold(contact, facts, self.policies, self.limits)
+        earlier: Life | None = None
+        for life in new:
+            life.home = home
+            life.earlier, earlier = earlier, life
+            life.ids = [life.key_of(fact) for fact in life.facts]
+            ids.difference_update(life.ids)
+            life.run_to(self.now_ms, SILENT)
+        if earlier is not None:
+            for key in ids:
+                _remember(earlier, key)
+            self.lives[contact] = earlier
+        self._changed_ms = changed_ms
+        self._replace(old, new)
+        self._changed_ms = 0
+        for life in new:
+            self._settle(life)
+
+    def _restart(self, restart: Fact) -> None:
+        """A source has restarted: end its open waits, also those of contacts known since."""
+        known = self._restarts.setdefault(restart.source, [])
+        if len(known) >= _RESTARTS_KEPT or len(self._restarts) > _RESTARTS_KEPT:
+            self._ignore("too_many_restarts")
+            return
+        known.append(restart)
+        self._last_restart_ms = max(self._last_restart_ms, restart.time_ms)
+        for contact, life in tuple(self.lives.items()):
+            if any(
+                visit.source == restart.source
+                and visit.opened_ms <= restart.time_ms
+                and (visit.outcome == 0 or visit.closed_ms > restart.time_ms)
+                for each in _chain(life)
+                for visit in each.visits
+            ):
+                self._fold_again(contact, _chain(life), [], life.home, restart.time_ms)
+
+    # -- time -----------------------------------------------------------------------------
+
+    def advance(self, now_ms: int) -> None:
+        """Let time pass to *now_ms*, inclusive; an earlier instant than before changes nothing."""
+        if now_ms <= self.now_ms:
+            return
+        self.now_ms = now_ms
+        again: list[tuple[Life, int]] = []
+        while self._due_order and self._due_order[0] * _BUCKET_MS <= now_ms:
+            bucket = heappop(self._due_order)
+            for life in self._due.pop(bucket):
+                if life.due_ms // _BUCKET_MS == bucket:
+                    due_ms = self._fall_due(life, now_ms)
+                    life.due_ms = NEVER
+                    if due_ms < NEVER:
+                        again.append((life, due_ms))
+        for life, due_ms in again:
+            self._schedule(life, due_ms)
+        tick_ms = last_tick(now_ms, self._every_ms)
+        if tick_ms > self.tick_ms:
+            self.tick_ms = tick_ms
+            self._apply_ahead()
+            self._forget_panes()
+
+    def _fall_due(self, life: Life, now_ms: int) -> int:
+        """Let happen what is due by *now_ms*; the next instant due, or NEVER once forgotten."""
+        if life.due_ms > now_ms:
+            return life.due_ms
+        life.run_to(now_ms, self)
+        if life.awaits_from_ms >= 0 or life.shown is not None:
+            self._show_awaiting(life)
+        due_ms = life.next_due_ms(self.limits)
+        if due_ms > now_ms:
+            return due_ms
+        if self.arrival_ms >= due_ms:
+            self._forget(life)
+            return NEVER
+        return now_ms + 60 * _BUCKET_MS
+
+    def _schedule(self, life: Life, due_ms: int) -> None:
+        life.due_ms = due_ms
+        bucket = due_ms // _BUCKET_MS
+        waiting = self._due.get(bucket)
+        if waiting is None:
+            self._due[bucket] = [life]
+            heappush(self._due_order, bucket)
+        else:
+            waiting.append(life)
+
+    def _forget(self, life: Life) -> None:
+        if self._on_forget is not None:
+            self._on_forget(life)
+        newest = self.lives.get(life.contact)
+        if newest is life:
+            del self.lives[life.contact]
+            return
+        while newest is not None and newest.earlier is not life:
+            newest = newest.earlier
+        if newest is not None:
+            newest.earlier = None
+
+    def _forget_panes(self) -> None:
+        pane = pane_of(self.tick_ms, self._every_ms) - self._kept_panes
+        if pane - self._pruned_pane >= _SLACK_PANES:
+            self._pruned_pane = pane
+            for tally in self.tallies.values():
+                tally.forget_before(pane)
+            self._forget_restarts()
+
+    def _forget_restarts(self) -> None:
+        """Restarts older than anything a contact could still be folded from."""
+        oldest_ms = self.arrival_ms - self.limits.lateness_ms
+        for life in self.lives.values():
+            oldest_ms = min(oldest_ms, life.facts[0].time_ms) if self._restarts else oldest_ms
+        for source in tuple(self._restarts):
+            kept = [fact for fact in self._restarts[source] if fact.time_ms >= oldest_ms]
+            if kept:
+                self._restarts[source] = kept
+            else:
+                del self._restarts[source]
+
+    def _apply_ahead(self) -> None:
+        tick_ms = self.tick_ms
+        waiting = []
+        for entry in self._ahead:
+            moment_ms, apply, item, sign = entry
+            if moment_ms <= tick_ms:
+                apply(item, sign)
+            else:
+                waiting.append(entry)
+        self._ahead = waiting
+
+    def _count_at(
+        self, moment_ms: int, apply: Callable[..., None], item: object, sign: int
+    ) -> None:
+        """Apply to the windows now if the tick has passed *moment_ms*, else when it has."""
+        moment_ms = max(moment_ms, self._changed_ms)
+        if moment_ms <= self.tick_ms:
+            apply(item, sign)
+        else:
+            self._ahead.append((moment_ms, apply, item, sign))
+
+    # -- what a step reports (Sink) ---------------------------------------------------------
+
+    def opened(self, life: Life, visit: Visit) -> None:
+        """Count an arrival."""
+        tally = self.tally(visit.queue, life.channel)
+        visit.tally = tally
+        self._bound_segment(visit)
+        tally.open[visit] = visit.opened_ms
+        tally.fed[visit.source] = visit.known_ms
+        tally.last_event_ms = max(tally.last_event_ms, visit.known_ms)
+        tally.count("offered")
+        if not visit.direct:
+            tally.count(f"sent_to_wait:{visit.segment}")
+        self._count_at(visit.known_ms, tally.apply_opened, visit, 1)
+
+    def missed(self, life: Life, visit: Visit) -> None:
+        """Count a threshold that passed."""
+        tally = visit.tally
+        tally.waiting_past += 1
+        tally.count("service_level_events:false")
+        self._count_at(visit.miss_ms, tally.apply_missed, visit, 1)
+
+    def closed(self, life: Life, visit: Visit) -> None:
+        """Count an outcome."""
+        tally = visit.tally
+        del tally.open[visit]
+        tally.last_event_ms = max(tally.last_event_ms, visit.closed_ms)
+        _, _, outcome, level, instant = tally.classes_of(visit)
+        tally.count(outcome)  # type: ignore[arg-type] # a closed visit has an outcome
+        if visit.missed:
+            tally.waiting_past -= 1
+        elif level is not None:
+            tally.count(level)
+        if instant is not None:
+            tally.count(instant)
+        _observe_wait(tally, visit)
+        self._count_at(visit.closed_ms, tally.apply_closed, visit, 1)
+
+    def noted(self, life: Life, note: Note) -> None:
+        """Count a refusal, a transfer or a contained contact."""
+        tally = self.tally(note.queue, life.channel)
+        tally.count(note.counter)
+        tally.last_event_ms = max(tally.last_event_ms, note.time_ms)
+        self._count_at(note.time_ms, tally.apply_note, note, 1)
+
+    def response_decided(self, life: Life) -> None:
+        """Count an initial-response event."""
+        response = life.response
+        if response is not None:
+            tally = self.tally(response.queue, life.channel)
+            tally.count(_response_class(response.within))
+            self._count_at(response.time_ms, tally.apply_response, response, 1)
+
+    def replied(self, life: Life) -> None:
+        """Count how long the first human reply took."""
+        reply = life.reply
+        if reply is not None:
+            tally = self.tally(reply.queue, life.channel)
+            _observe_reply(tally, reply)
+            self._count_at(reply.time_ms, tally.apply_reply, reply, 1)
+
+    def unmatched(self, life: Life) -> None:
+        """Count an outcome that closed nothing."""
+        self.unmatched_outcomes += 1
+
+    # -- replacing folds --------------------------------------------------------------------
+
+    def _replace(self, old: list[Life], new: list[Life]) -> None:
+        """Take back what *old* folds counted and count *new* ones, correcting the counters."""
+        for life in old:
+            life.due_ms = NEVER
+            self._withdraw(life)
+        for life in new:
+            self._install(life)
+        self._correct_visits(old, new)
+        self._correct_contacts(old, new)
+
+    def _withdraw(self, life: Life) -> None:
+        for visit in life.visits:
+            tally = visit.tally
+            self._count_at(visit.known_ms, tally.apply_opened, visit, -1)
+            if visit.missed:
+                self._count_at(visit.miss_ms, tally.apply_missed, visit, -1)
+            if visit.outcome:
+                self._count_at(visit.closed_ms, tally.apply_closed, visit, -1)
+            else:
+                del tally.open[visit]
+                tally.waiting_past -= visit.missed
+        if life.shown is not None:
+            del life.shown.awaiting[life]
+            life.shown = None
+        self._count_contact(life, -1)
+
+    def _install(self, life: Life) -> None:
+        for visit in life.visits:
+            tally = self.tally(visit.queue, life.channel)
+            visit.tally = tally
+            self._bound_segment(visit)
+            tally.fed[visit.source] = max(tally.fed.get(visit.source, 0), visit.known_ms)
+            tally.last_event_ms = max(tally.last_event_ms, visit.known_ms, visit.closed_ms)
+            self._count_at(visit.known_ms, tally.apply_opened, visit, 1)
+            if visit.missed:
+                self._count_at(visit.miss_ms, tally.apply_missed, visit, 1)
+            if visit.outcome:
+                self._count_at(visit.closed_ms, tally.apply_closed, visit, 1)
+            else:
+                tally.open[visit] = visit.opened_ms
+                tally.waiting_past += visit.missed
+        self._count_contact(life, 1)
+
+    def _count_contact(self, life: Life, sign: int) -> None:
+        for note in life.notes:
+            tally = self.tally(note.queue, life.channel)
+            self._count_at(note.time_ms, tally.apply_note, note, sign)
+        if life.response is not None:
+            tally = self.tally(life.response.queue, life.channel)
+            self._count_at(life.response.time_ms, tally.apply_response, life.response, sign)
+        if life.reply is not None:
+            tally = self.tally(life.reply.queue, life.channel)
+            self._count_at(life.reply.time_ms, tally.apply_reply, life.reply, sign)
+
+    def _correct_visits(self, old: list[Life], new: list[Life]) -> None:
+        """Move each visit from its old classes to its new ones.
+
+        Visits correspond by their tally and their number in it. A histogram takes a visit once, as
+        first closed, so only visits that had not been closed are observed.
+        """
+        before = _by_ordinal(old)
+        after = _by_ordinal(new)
+        for key, visit in after.items():
+            tally = visit.tally
+            was = before.pop(key, None)
+            old_classes = tally.classes_of(was) if was is not None else (None,) * 5
+            for old_class, new_class in zip(old_classes, tally.classes_of(visit), strict=True):
+                tally.correct(old_class, new_class)
+            if visit.outcome and (was is None or not was.outcome):
+                _observe_wait(tally, visit)
+        for gone in before.values():
+            for old_class in gone.tally.classes_of(gone):
+                gone.tally.correct(old_class, None)
+
+    def _correct_contacts(self, old: list[Life], new: list[Life]) -> None:
+        """Move what is counted per contact: notes, the response event, the reply."""
+        before = self._contact_classes(old)
+        after = self._contact_classes(new)
+        for tally, name in before:
+            if (tally, name) in after:
+                after.remove((tally, name))
+            else:
+                replacement = next(
+                    (entry for entry in after if entry[0] is tally and _kin(entry[1], name)), None
+                )
+                if replacement is not None:
+                    after.remove(replacement)
+                tally.correct(name, replacement[1] if replacement is not None else None)
+        for tally, name in after:
+            tally.count(name)
+        had_reply = any(life.reply is not None for life in old)
+        for life in new:
+            if life.reply is not None and not had_reply:
+                _observe_reply(self.tally(life.reply.queue, life.channel), life.reply)
+        unmatched = sum(life.unmatched for life in new) - sum(life.unmatched for life in old)
+        self.unmatched_outcomes += max(0, unmatched)
+
+    def _contact_classes(self, lives: Iterable[Life]) -> list[tuple[QueueTally, str]]:
+        classes = []
+        for life in lives:
+            classes += [(self.tally(note.queue, life.channel), note.counter) for note in life.notes]
+            if life.response is not None:
+                tally = self.tally(life.response.queue, life.channel)
+                classes.append((tally, _response_class(life.response.within)))
+        return classes
+
+    # -- bounded labels ---------------------------------------------------------------------
+
+    def tally(self, queue: str, channel: str) -> QueueTally:
+        """The tally of (queue, channel); one for all the others once there are too many."""
+        key = (queue, channel)
+        tally = self.tallies.get(key)
+        if tally is None:
+            if len(self.tallies) >= self._max_tallies and key != (OTHER, OTHER):
+                return self.tally(OTHER, OTHER)
+            tally = self.tallies[key] = QueueTally(
+                queue,
+                channel,
+                zone=self.policies.queue(queue, channel, self.now_ms).zone,
+                every_ms=self._every_ms,
+                windows=self._windows,
+                rounding=self._rounding,
+                edges_ms=self._edges_ms,
+                dated=self.policies.is_dated(queue, channel),
+                by_arrival=self._by_arrival,
+            )
+        return tally
+
+    def _bound_segment(self, visit: Visit) -> None:
+        """At most ten customer types a queue, the last for all others."""
+        if visit.segment == UNKNOWN:
+            return
+        known = self._segments.setdefault(visit.queue, set())
+        if visit.segment not in known:
+            if len(known) >= _SEGMENTS - 1:
+                visit.segment = OTHER
+            else:
+                known.add(visit.segment)
+
+    def _label(self, counter: dict[str, int], name: str) -> str:
+        return name if name in counter or len(counter) < 200 else OTHER
+
+    def _repeat(self, source: str) -> None:
+        _bump(self.duplicates, self._label(self.duplicates, source))
+
+    def _ignore(self, reason: str) -> None:
+        _bump(self.ignored, reason)
+
+
+def _bump(counter: dict[str, int], name: str) -> None:
+    counter[name] = counter.get(name, 0) + 1
+
+
+def _remember(life: Life, event_id: str) -> None:
+    if isinstance(life.ids, set):
+        life.ids.add(event_id)
+    else:
+        life.ids.append(event_id)
+        if len(life.ids) > 32:
+            life.ids = set(life.ids)
+
+
+def _marker(time_ms: int) -> Fact:
+    return Fact(time_ms, 0, DROPPED, "", "", "", "", "", "")
+
+
+def _chain(life: Life) -> list[Life]:
+    """A contact's remembered lives, the oldest first."""
+    chain = [life]
+    while life.earlier is not None:
+        life = life.earlier
+        chain.append(life)
+    return chain[::-1]
+
+
+def _content(fact: Fact) -> tuple[int, bytes]:
+    """What decides between two events with one id: the later one, then the greater bytes.
+
+    The bytes are those of the kept fields in canonical JSON, not of the record: a record's white
+    space, key order or a field that nothing reads decides nothing.
+    """
+    kind = EVENT_TYPES[fact.rank]
+    fields = {
+        "type": type_name(kind),
+        "sequence": fact.sequence,
+        "queue": fact.queue,
+        "channel": fact.channel,
+        "segment": fact.segment,
+        DETAIL.get(kind, "detail"): fact.detail,
+    }
+    kept = {name: value for name, value in fields.items() if value}
+    return fact.time_ms, orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def _kin(one: str, other: str) -> bool:
+    """Two classes of one counter."""
+    return one.split(":", 1)[0] == other.split(":", 1)[0]
+
+
+def _response_class(within: bool) -> str:
+    return f"initial_response_events:{'true' if within else 'false'}"
+
+
+def _by_ordinal(lives: Iterable[Life]) -> dict[tuple[int, int], Visit]:
+    """Visits by their tally and their number in it."""
+    seen: dict[int, int] = {}
+    visits = {}
+    for life in lives:
+        for visit in life.visits:
+            tally = id(visit.tally)
+            number = seen[tally] = seen.get(tally, 0) + 1
+            visits[tally, number] = visit
+    return visits
+
+
+def _observe_wait(tally: QueueTally, visit: Visit) -> None:
+    name = ("", "answered", "abandoned", "left", "")[visit.outcome]
+    if name:
+        tally.waits[name].observe(visit.wait_ms)
+
+
+def _observe_reply(tally: QueueTally, reply: Reply) -> None:
+    for name, took_ms in (
+        ("asked", reply.time_ms - reply.first_asked_ms),
+        ("handoff", reply.handoff_ms),
+        ("assignment", reply.assignment_ms),
+    ):
+        if took_ms is not None:
+            tally.responses[name].observe(took_ms)

@@ -1,0 +1,61 @@
+"""Producing systems: when each was last heard, and which of them are stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+DEFAULT_INTERVAL_MS: Final = 30_000
+MISSED_HEARTBEATS: Final = 3
+MAX_SOURCES: Final = 200
+OTHER: Final = "_other"
+
+
+class SourceBook:
+    """The sources heard in one partition, or merged over several.
+
+    Attributes:
+        last_ms: time of the newest event of each source.
+        beating: sources that have ever sent `source.alive`.
+    """
+
+    __slots__ = ("beating", "last_ms")
+
+    def __init__(self) -> None:
+        self.last_ms: dict[str, int] = {}
+        self.beating: set[str] = set()
+
+    def heard(self, source: str, time_ms: int) -> None:
+        """An event of *source* happened at *time_ms*."""
+        last_ms = self.last_ms.get(source)
+        if last_ms is None and len(self.last_ms) >= MAX_SOURCES:
+            source = OTHER
+            last_ms = self.last_ms.get(source)
+        if last_ms is None or time_ms > last_ms:
+            self.last_ms[source] = time_ms
+
+    def alive(self, source: str) -> None:
+        """*source* sends heartbeats, so its silence means something."""
+        if source in self.last_ms:
+            self.beating.add(source)
+
+    def add(self, other: SourceBook) -> None:
+        """Merge what another partition heard."""
+        for source, time_ms in other.last_ms.items():
+            self.heard(source, time_ms)
+        self.beating |= other.beating
+
+    def stale_since(self, now_ms: int, intervals_ms: Mapping[str, int]) -> dict[str, int]:
+        """The stale sources with their last event: three heartbeats have been missed.
+
+        Only a source with an expected interval in *intervals_ms*, or one that has ever sent
+        `source.alive`, can be stale.
+        """
+        stale = {}
+        for source, last_ms in self.last_ms.items():
+            interval_ms = intervals_ms.get(source)
+            if interval_ms is None and source in self.beating:
+                interval_ms = DEFAULT_INTERVAL_MS
+            if interval_ms is not None and now_ms - last_ms > MISSED_HEARTBEATS * interval_ms:
+                stale[source] = last_ms
+        return stale

@@ -1,0 +1,214 @@
+"""What is counted of one (queue, channel): panes of the windows, days, histograms, counters.
+
+All of it is mergeable: sums, counts, buckets. A pane holds what happened in one tick, so that a
+window (tick - w, tick] is exactly the sum of its panes. Whole milliseconds throughout.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import Final
+
+# One index per counter of a pane. The first group stands at the arrival of the visit, the second
+# at the moment each thing happened.
+(
+    OFFERED,
+    SENT_TO_WAIT,
+    INSTANT,
+    COULD_BE_INSTANT,
+    DECIDED_OF_ARRIVED,
+    ANSWERED_WITHIN_OF_ARRIVED,
+    SHORT_OF_ARRIVED,
+    BEFORE_OF_ARRIVED,
+    LEFT_WITHIN_OF_ARRIVED,
+    WITHDRAWN_WITHIN_OF_ARRIVED,
+    ANSWERED_WITHIN,
+    ANSWERED_LATE,
+    ABANDONED_SHORT,
+    ABANDONED_BEFORE,
+    ABANDONED_AFTER,
+    ABANDONED_UP_TO_SHORT,
+    LEFT_WITHIN,
+    LEFT_AFTER,
+    FAILED_WITHIN,
+    FAILED_AFTER,
+    WITHDRAWN_WITHIN,
+    MISSED,
+    EXPIRED,
+    REFUSED,
+    TRANSFERRED,
+    RESPONSES,
+    RESPONSES_WITHIN,
+    ANSWER_WAIT_MS,
+    ABANDON_WAIT_MS,
+    RESPONSE_MS,
+) = range(30)
+WIDTH: Final = 30
+
+Spread = dict[int, int]
+"""How often each (possibly rounded) duration in ms occurred."""
+
+
+def exact(duration_ms: int) -> int:
+    """Durations as they are; quantiles from them are exact."""
+    return duration_ms
+
+
+def _grid() -> tuple[int, ...]:
+    """Edges that grow by less than 2 %, so that their midpoints are within 1 % of any duration."""
+    edges = [*range(100)]
+    while edges[-1] < 40 * 24 * 3_600_000:
+        edges.append(edges[-1] + max(1, edges[-1] * 198 // 10_000))
+    return tuple(edges)
+
+
+_EDGES: Final = _grid()
+_MIDDLES: Final = tuple(
+    low if high - low <= 1 else (low + high) // 2
+    for low, high in zip((0, *_EDGES), _EDGES, strict=False)
+)
+
+
+def rounded(duration_ms: int) -> int:
+    """A duration rounded to a fixed grid, at most 1 % off and exact below 100 ms."""
+    at = bisect_left(_EDGES, duration_ms)
+    return _MIDDLES[at] if at < len(_MIDDLES) else _EDGES[-1]
+
+
+Rounding = Callable[[int], int]
+
+
+class Sums:
+    """Counters and spreads of one pane, window or day.
+
+    Attributes:
+        counts: one integer per index above.
+        waits: durations of the waits that were answered.
+        abandons: durations of the waits that were abandoned.
+        responses: durations of initial responses.
+        thresholds: how many visits were offered under each threshold; only where the policy
+            changes over time.
+        segments: per customer type, [all offered, instant] at the arrival.
+    """
+
+    __slots__ = ("abandons", "counts", "responses", "segments", "thresholds", "waits")
+
+    def __init__(self) -> None:
+        self.counts: list[int] = [0] * WIDTH
+        self.waits: Spread = {}
+        self.abandons: Spread = {}
+        self.responses: Spread = {}
+        self.thresholds: Spread = {}
+        self.segments: dict[str, list[int]] = {}
+
+    def add(self, other: Sums, sign: int = 1) -> None:
+        """Add *other*, or with sign -1 take it away again."""
+        counts = self.counts
+        for at, count in enumerate(other.counts):
+            if count:
+                counts[at] += sign * count
+        for mine, theirs in (
+            (self.waits, other.waits),
+            (self.abandons, other.abandons),
+            (self.responses, other.responses),
+            (self.thresholds, other.thresholds),
+        ):
+            for key, count in theirs.items():
+                bump(mine, key, sign * count)
+        for segment, (offered, instant) in other.segments.items():
+            self.add_segment(segment, sign * offered, sign * instant)
+
+    def add_segment(self, segment: str, offered: int, instant: int) -> None:
+        """Add visits of one customer type: all offered, and instant ones."""
+        pair = self.segments.get(segment)
+        if pair is None:
+            self.segments[segment] = [offered, instant]
+            return
+        pair[0] += offered
+        pair[1] += instant
+        if not any(pair):
+            del self.segments[segment]
+
+    def is_empty(self) -> bool:
+        """Nothing is counted here."""
+        return not (any(self.counts) or self.segments)
+
+
+def bump(spread: Spread, key: int, by: int) -> None:
+    """Add *by* occurrences; a key without any is removed."""
+    count = spread.get(key, 0) + by
+    if count:
+        spread[key] = count
+    else:
+        spread.pop(key, None)
+
+
+class Rolling:
+    """The sum of the panes of one rolling window, moved along with the tick."""
+
+    __slots__ = ("at", "sums", "width")
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.at = -1
+        self.sums = Sums()
+
+    def covers(self, pane: int) -> bool:
+        """Whether the sum, as it stands, includes *pane*."""
+        return self.at - self.width < pane <= self.at
+
+    def move(self, panes: dict[int, Sums], to: int) -> Sums:
+        """The sum of panes in (to - width, to]."""
+        if self.at < 0 or not 0 <= to - self.at < self.width:
+            self.sums = Sums()
+            for pane, sums in panes.items():
+                if to - self.width < pane <= to:
+                    self.sums.add(sums)
+        else:
+            for pane in range(self.at + 1, to + 1):
+                entering = panes.get(pane)
+                if entering is not None:
+                    self.sums.add(entering)
+                leaving = panes.get(pane - self.width)
+                if leaving is not None:
+                    self.sums.add(leaving, -1)
+        self.at = to
+        return self.sums
+
+
+class Histogram:
+    """A Prometheus histogram of one outcome or clock: counts per edge and a sum, only rising.
+
+    The last count is of durations beyond the last edge. Edges are inclusive upper limits in ms.
+    """
+
+    __slots__ = ("counts", "edges_ms", "sum_ms")
+
+    def __init__(self, edges_ms: tuple[int, ...]) -> None:
+        self.edges_ms = edges_ms
+        self.counts = [0] * (len(edges_ms) + 1)
+        self.sum_ms = 0
+
+    def observe(self, duration_ms: int) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(self.edges_ms, duration_ms)] += 1
+        self.sum_ms += duration_ms
+
+    def add(self, other: Histogram) -> None:
+        """Merge *other*, which has the same edges."""
+        self.counts = [
+            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
+        ]
+        self.sum_ms += other.sum_ms
+
+
+DEFAULT_EDGES_S: Final = (
+    1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 75, 90, 120, 150, 180, 240, 300, 420, 600, 900,
+    1800, 3600, 14_400, 86_400,
+)  # fmt: skip
+
+
+def histogram_edges(thresholds_ms: Iterable[int]) -> tuple[int, ...]:
+    """The edge list of all queues: the fixed one and every configured threshold, in ms."""
+    return tuple(sorted({*(edge * 1000 for edge in DEFAULT_EDGES_S), *thresholds_ms}))

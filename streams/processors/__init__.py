@@ -1,0 +1,1 @@
+"""What Faust's processors do with the records they are handed."""

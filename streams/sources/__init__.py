@@ -1,0 +1,1 @@
+"""Adapters: what other systems write, read as canonical events."""

@@ -1,0 +1,216 @@
+"""The topics at a broker, as the commands need them: looked at, created, removed.
+
+Apart from `streams.transport`, so that a command that only sends records loads no Faust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError, KafkaError, NoError
+
+from streams.local_kafka import create_topics
+from streams.settings import Settings
+
+PARTITIONS: Final = 4
+"""Partitions of a topic that we create, unless somebody says otherwise."""
+
+KEEPS_ALL: Final = -1
+MAX_RECORD_BYTES: Final = 1_048_588
+"""What a topic takes unless its `max.message.bytes` says otherwise."""
+
+REJECTED_BYTES: Final = MAX_RECORD_BYTES + 65_536
+"""What the topic of rejected records takes: its sources' limit, a key and headers."""
+
+_FAR_AHEAD_MS: Final = (1 << 63) - 1
+_COPIES: Final = 3
+
+
+class BrokerUnreachable(RuntimeError):
+    """No Kafka answers at the given address."""
+
+
+class TopicMissing(RuntimeError):
+    """A topic that is needed is not there; the text says how to create it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as its broker describes it.
+
+    Attributes:
+        partitions: how many.
+        settings: its settings by name; empty when this user may not see them.
+    """
+
+    partitions: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def retention_ms(self) -> int | None:
+        """How old a record may become, by its timestamp; None for any age, or when unknown."""
+        kept_ms = int(self.settings.get("retention.ms", KEEPS_ALL))
+        deletes = "delete" in self.settings.get("cleanup.policy", "delete")
+        return None if kept_ms < 0 or not deletes else kept_ms
+
+    @property
+    def retention_bytes(self) -> int | None:
+        """How large a partition may become; None for any size, or when unknown."""
+        kept = int(self.settings.get("retention.bytes", KEEPS_ALL))
+        return None if kept < 0 else kept
+
+    @property
+    def is_compacted(self) -> bool:
+        """Whether only the newest record of each key is kept."""
+        return "compact" in self.settings.get("cleanup.policy", "")
+
+    @property
+    def stamps_anew(self) -> bool:
+        """Whether the broker replaces the timestamps of records by the time it got them."""
+        return self.settings.get("message.timestamp.type") == "LogAppendTime"
+
+    @property
+    def max_record_bytes(self) -> int:
+        """The largest record that it takes."""
+        return int(self.settings.get("max.message.bytes", MAX_RECORD_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What answers at an address.
+
+    Attributes:
+        brokers: how many there are.
+        topics: those asked for that are there.
+    """
+
+    brokers: int
+    topics: Mapping[str, Topic]
+
+
+def rejected_topic(settings: Settings) -> str:
+    """Where this installation's workers keep the records that they cannot read."""
+    return f"{settings.name}.rejected"
+
+
+def look(bootstrap: str, names: Iterable[str]) -> Cluster:
+    """The cluster at *bootstrap*, with those topics of *names* that are there.
+
+    Raises:
+        BrokerUnreachable: no Kafka answers.
+    """
+    return asyncio.run(_look(bootstrap, list(names)))
+
+
+def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
+    """The topics in use, and that of rejected records, created where they are missing.
+
+    What is created keeps its records for ever and takes those of any time: recorded events carry
+    the timestamps of their day.
+
+    Args:
+        settings: name the topics and the broker.
+        partitions: of each topic that is created; 0 creates none.
+
+    Raises:
+        BrokerUnreachable: no Kafka answers.
+        TopicMissing: one is not there and none is to be created.
+    """
+    wanted = settings.topics.in_use()
+    bootstrap = settings.bootstrap
+    cluster = look(bootstrap, [*wanted, rejected_topic(settings)])
+    missing = {name: partitions for name in wanted if name not in cluster.topics}
+    if not partitions:
+        for name in missing:
+            raise TopicMissing(how_to_create(name, bootstrap))
+        return cluster.topics
+    copies = min(_COPIES, cluster.brokers)
+    ages = {"message.timestamp.after.max.ms": str(_FAR_AHEAD_MS)}
+    try:
+        if missing:
+            create_topics(bootstrap, missing, ages, replication_factor=copies)
+        if rejected_topic(settings) not in cluster.topics:
+            sizes = {"max.message.bytes": str(REJECTED_BYTES)}
+            rejected = {rejected_topic(settings): 1}
+            create_topics(bootstrap, rejected, ages | sizes, replication_factor=copies)
+    except KafkaError as refused:
+        raise TopicMissing(f"cannot create topics at {bootstrap}: {refused}") from refused
+    return look(bootstrap, wanted).topics if missing else cluster.topics
+
+
+def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
+    """Remove topics, with all their records; one that is not there is no error.
+
+    Raises:
+        BrokerUnreachable: no Kafka answers.
+    """
+
+    async def remove() -> None:
+        async with _admin(bootstrap) as admin:
+            await admin.delete_topics(list(names))
+
+    asyncio.run(remove())
+
+
+def how_to_create(name: str, bootstrap: str) -> str:
+    """What to tell the operator when there is no topic *name*."""
+    return (
+        f"there is no topic {name!r} at {bootstrap}; create it, for instance with "
+        f"kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {name} "
+        f"--partitions {PARTITIONS}, or take it out of the settings"
+    )
+
+
+def unreachable(bootstrap: str, error: BaseException) -> BrokerUnreachable:
+    """What to raise when talking to *bootstrap* ended in *error*."""
+    why = "" if isinstance(error, KafkaConnectionError) else f" ({error})"
+    return BrokerUnreachable(
+        f"no Kafka answers at {bootstrap}{why}; start it, or correct the address"
+    )
+
+
+async def _look(bootstrap: str, names: list[str]) -> Cluster:
+    async with _admin(bootstrap) as admin:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        described = await admin.describe_topics(names)
+        counts = {
+            each["topic"]: len(each["partitions"])
+            for each in described
+            if each["error_code"] == NoError.errno
+        }
+        settings = await _settings_of(admin, list(counts))
+        return Cluster(
+            brokers,
+            {name: Topic(count, settings.get(name, {})) for name, count in counts.items()},
+        )
+
+
+async def _settings_of(
+    admin: AIOKafkaAdminClient, names: list[str]
+) -> Mapping[str, Mapping[str, str]]:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    answers: list[Any] = await admin.describe_configs(asked) if asked else []
+    return {
+        name: {key: value for key, value, *_ in entries if value is not None}
+        for answer in answers
+        for _error, _text, _kind, name, entries in answer.resources
+    }
+
+
+@contextlib.asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        yield admin
+    except (KafkaError, OSError) as silent:
+        raise unreachable(bootstrap, silent) from silent
+    finally:
+        with contextlib.suppress(KafkaError, OSError):
+            await admin.close()

@@ -1,0 +1,520 @@
+"""Records from Kafka into the monitor, through Faust, one message per partition and poll.
+
+Stock Faust spends about 45 us of bookkeeping on a message. Here a message is all that one poll
+brought of one partition, so that this price is paid once for hundreds of records. This is the only
+module that touches what Faust and aiokafka keep to themselves; `tests/processors` holds it to the
+releases that `pyproject.toml` pins.
+
+Four things are ours and not Faust's:
+
+- The positions. The topics are declared without acks, so Faust keeps no books of offsets; the
+  `Reader` does. Kafka is told the positions as telemetry, and nothing is ever read from there.
+- The start. On every assignment the sink says at which offset each partition begins.
+- The loop. Faust runs its Kafka client in a second thread. Here it runs in the loop of everyone
+  else, because two threads of one interpreter spend their time handing its lock to each other.
+- The records. aiokafka parses them in C and then copies each into a Python object of its own. The
+  copy is left out.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, cast
+
+import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import KafkaError
+from faust.app import BootStrategy
+from faust.transport.drivers import aiokafka as driver
+from faust.types import AppT, Message, StreamT
+from faust.types.transports import TransportT
+from mode import CrashingSupervisor, Service, get_logger
+from mode.threads import ServiceThread, WorkerThread
+from mode.utils.futures import maybe_async
+
+from streams.reader import TP, Batch, Position, Reader, Record, Sink
+
+log = logging.getLogger(__name__)
+fausts_log = get_logger("faust")
+
+ENDS_EVERY_S: Final = 1.0
+ENDS_WITHIN_S: Final = 5.0
+COMMIT_EVERY_S: Final = 5.0
+COMMIT_WITHIN_S: Final = 2.0
+STOP_WITHIN_S: Final = 8.0
+RETRY_FROM_S: Final = 0.2
+RETRY_TO_S: Final = 10.0
+CLIENT_RETRY_MS: Final = 500
+MANY_PARTITIONS: Final = 100_000
+"""Never reached: Faust holds the batches of one poll, and rests for a second at a full buffer."""
+
+BEGIN_WITHIN_S: Final = 86_400.0
+"""A sink may restore for as long as it takes: Faust's recovery ends for good at a timeout."""
+
+
+class TopicMissing(RuntimeError):
+    """A topic that the worker needs is not there; the text says how to create it."""
+
+
+class BrokerUnreachable(RuntimeError):
+    """No Kafka answers at the configured address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportOptions:
+    """How to reach Kafka and how much to take at once.
+
+    Attributes:
+        name: the consumer group; two installations on one Kafka need two names.
+        bootstrap: `HOST:PORT`, several separated by commas.
+        topics: the topics to read, at least one.
+        instance_id: this worker's name in the group. A worker that comes back under the same name
+            within `session_timeout_ms` finds its partitions waiting. None leaves the group at
+            every stop.
+        session_timeout_ms: how long a silent worker keeps its partitions.
+        max_poll_records: the most records of one poll, and so the longest stretch for which the
+            loop does nothing else.
+        max_partition_fetch_bytes: what the broker may send of one partition at once; also the most
+            that is read ahead of it.
+        fetch_max_bytes: what the broker may send at once of all partitions.
+        fetch_max_wait_ms: how long the broker may wait for new records of the partitions asked
+            for. For so long can idle partitions keep a busy one from being asked for.
+        security: further arguments of every aiokafka client, such as `security_protocol`.
+    """
+
+    name: str
+    bootstrap: str
+    topics: tuple[str, ...]
+    instance_id: str | None = None
+    session_timeout_ms: int = 20_000
+    max_poll_records: int = 2_000
+    max_partition_fetch_bytes: int = 1 << 20
+    fetch_max_bytes: int = 32 << 20
+    fetch_max_wait_ms: int = 100
+    security: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a watchdog needs. Instants are of the monotonic clock, in seconds; None is never.
+
+    Attributes:
+        polled_at: when a poll last came back, with records or without: every second at the latest,
+            except in a rebalance.
+        moved_at: when a batch last went through the sink.
+        broker_answered_at: when the broker was last asked where the partitions end, and answered.
+        rebalancing: whether the group is sharing out its partitions.
+        lag: records written and not yet read.
+    """
+
+    polled_at: float | None
+    moved_at: float | None
+    broker_answered_at: float | None
+    rebalancing: bool
+    lag: int
+
+
+class App(faust.App):
+    """A Faust app that reads the topics of its *options* into its *sink*."""
+
+    logger = fausts_log
+
+    def __init__(self, options: TransportOptions, sink: Sink) -> None:
+        self.options = options
+        self.reader = Reader(sink)
+        super().__init__(
+            options.name,
+            broker=[f"kafka://{address}" for address in options.bootstrap.split(",")],
+            store="memory://",
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_buffer_maxsize=MANY_PARTITIONS,
+            stream_wait_empty=False,
+            agent_supervisor=CrashingSupervisor,
+            broker_request_timeout=BEGIN_WITHIN_S,
+            broker_session_timeout=options.session_timeout_ms / 1000,
+        )
+        self.transport = _Transport(self.conf.broker_consumer, self)
+
+    class BootStrategy(BootStrategy):
+        """Starts no producer of Faust's: nothing is sent through it."""
+
+        enable_kafka_producer = False
+
+    async def on_stop(self) -> None:
+        """Stop reading, then let go of the partitions while still in the group."""
+        await super().on_stop()
+        if isinstance(self._consumer, _Consumer):
+            await self._consumer.release()
+
+    def _create_directories(self) -> None:
+        """Make none: nothing is kept in files."""
+
+
+def create_app(options: TransportOptions, sink: Sink) -> App:
+    """Build the Faust app that reads the topics of *options* into *sink*."""
+    app = App(options, sink)
+
+    async def processor(batches: StreamT[Batch]) -> None:
+        """Pass every batch to the sink."""
+        async for batch in batches:
+            await app.reader.take(batch)
+
+    topic = app.topic(*options.topics, schema=_AsItIs(), acks=False)
+    app.agent(topic, name="processor")(processor)
+    return app
+
+
+def positions(app: App) -> dict[TP, Position]:
+    """How far each partition of this worker is read; empty in a rebalance. Never blocks."""
+    return app.reader.positions()
+
+
+def health(app: App) -> Health:
+    """What a watchdog needs to know now. Never blocks."""
+    reader = app.reader
+    return Health(
+        polled_at=reader.polled_at,
+        moved_at=reader.moved_at,
+        broker_answered_at=reader.broker_answered_at,
+        rebalancing=app.rebalancing,
+        lag=reader.lag,
+    )
+
+
+async def run(app: App, stop: asyncio.Event) -> None:
+    """Read until *stop* is set, then take leave of Kafka, within `STOP_WITHIN_S` seconds.
+
+    Raises:
+        TopicMissing: a topic to read is not there.
+        BrokerUnreachable: no Kafka answers.
+        Exception: what the sink raised, or what the Kafka client could not mend.
+    """
+    options = app.options
+    await require_topics(options.bootstrap, options.topics, options.security)
+    starting = asyncio.ensure_future(app.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await starting
+            await app.wait_for_stopped(stopping)
+    finally:
+        stopping.cancel()
+        starting.cancel()
+        # A plain `wait_for` would cancel the stop at its timeout and then wait for it all the same.
+        ending = asyncio.ensure_future(app.stop())
+        await asyncio.wait({ending}, timeout=STOP_WITHIN_S)
+        if ending.done():
+            ending.result()
+        else:
+            log.error("not stopped within %.0f s; the rest is left as it is", STOP_WITHIN_S)
+    if app.crash_reason is not None:
+        raise app.crash_reason
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set *stop* at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def on_signal(number: signal.Signals) -> None:
+        log.info("%s: stopping; a second one stops at once", number.name)
+        stop.set()
+        for each in signals:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in signals:
+        loop.add_signal_handler(each, on_signal, each)
+
+
+async def require_topics(
+    bootstrap: str, topics: Iterable[str], security: Mapping[str, Any] | None = None
+) -> None:
+    """Make sure that all *topics* are there. None is created, whatever the broker's settings.
+
+    Raises:
+        TopicMissing: one is not there, or hidden from this user.
+        BrokerUnreachable: no Kafka answers.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **(security or {}))
+    try:
+        await admin.start()
+        there = set(await admin.list_topics())
+    except (KafkaError, OSError) as exc:
+        raise BrokerUnreachable(
+            f"no Kafka answers at {bootstrap} ({exc}); start it, or correct the address"
+        ) from exc
+    finally:
+        with contextlib.suppress(KafkaError, OSError):
+            await admin.close()
+    for topic in topics:
+        if topic not in there:
+            raise TopicMissing(
+                f"there is no topic {topic!r} at {bootstrap}; create it, for instance with "
+                f"kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {topic} "
+                "--partitions 4, or take it out of the settings"
+            )
+
+
+class _AsItIs(faust.Schema[None, Batch]):
+    """Hands a batch from the client to the processor."""
+
+    def loads_key(self, app: AppT, message: Message, **kwargs: object) -> None:
+        return None
+
+    def loads_value(self, app: AppT, message: Message, **kwargs: object) -> Batch:
+        return cast(Batch, message.value)
+
+
+class _Consumer(driver.Consumer):
+    """Faust's consumer, which begins where the sink says and lets go of everything at once."""
+
+    logger = fausts_log
+    app: App
+
+    def _new_consumer_thread(self) -> "_Client":
+        self.reader = self.app.reader
+        self.seeking = asyncio.Lock()
+        self.announced: frozenset[TP] = frozenset()
+        self.asked_for: frozenset[TP] = frozenset()
+        self.client = _Client(
+            self, loop=self.loop, thread_loop=self.loop, Worker=_NoThread, beacon=self.beacon
+        )
+        return self.client
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self.release()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.announced = frozenset(TP(*tp) for tp in assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def release(self) -> None:
+        """Read no more of any partition, and tell Kafka and the sink so."""
+        try:
+            await self.client.commit(self.reader.committable())
+            self.reader.end()
+            self.announced = frozenset()
+            given_up, self.asked_for = self.asked_for, frozenset()
+            if given_up:
+                await self.reader.sink.revoked(given_up)
+                log.info("let go of %s", _listed(given_up))
+        except Exception as exc:
+            await self.app.crash(exc)  # aiokafka logs what its listener raises, and goes on
+            raise
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to where the sink begins, or go on from where a poll was thrown away.
+
+        Faust calls it when the partitions of an assignment are settled, and after a poll that came
+        back while reading was suspended. What it returns would go into Faust's own books.
+        """
+        async with self.seeking:
+            tps = self.announced
+            if tps and tps == self.reader.owned:
+                self.client.seek_all(self.reader.begin_again())
+            elif tps:
+                self.asked_for = tps
+                wanted = await self.reader.sink.assigned(tps)
+                asked_at = monotonic()
+                firsts, ends = await self.client.bounds(tps)
+                starts = {}
+                for tp in tps:
+                    start = wanted.get(tp)
+                    starts[tp] = firsts[tp] if start is None else start
+                    if not firsts[tp] <= starts[tp] <= ends[tp]:
+                        self.reader.sink.gap(tp, starts[tp], firsts[tp])
+                        starts[tp] = firsts[tp]
+                self.reader.begin(starts, ends, asked_at)
+                self.client.seek_all(starts)
+                log.info("reading %s, %d records behind", _listed(tps), self.reader.lag)
+        return {}
+
+    async def verify_all_partitions_active(self) -> None:
+        """Leave this to the watchdog, which `health` serves: Faust's looks for its own commits."""
+
+    @Service.task
+    async def _watch_the_ends(self) -> None:
+        silent_since: float | None = None
+        while not self.should_stop:
+            await self.sleep(ENDS_EVERY_S)
+            if not self.reader.owned:
+                continue
+            asked_at = monotonic()
+            try:
+                await asyncio.wait_for(self._look_for_the_ends(asked_at), ENDS_WITHIN_S)
+            except (KafkaError, TimeoutError) as exc:
+                if silent_since is None:
+                    silent_since = asked_at
+                    log.warning("Kafka does not answer (%r); reading goes on when it does", exc)
+            else:
+                if silent_since is not None:
+                    log.warning("Kafka answers again after %.0f s", monotonic() - silent_since)
+                    silent_since = None
+
+    async def _look_for_the_ends(self, asked_at: float) -> None:
+        self.reader.note_ends(await self.client.ends(self.reader.owned), asked_at)
+        for tp in self.reader.behind_with_nothing_to_do():
+            self.reader.skip(tp, cast(int, await self.client.position(tp)))
+
+    @Service.task
+    async def _tell_the_positions(self) -> None:
+        while not self.should_stop:
+            await self.sleep(COMMIT_EVERY_S)
+            await self.client.commit(self.reader.committable())
+
+
+class _Client(driver.AIOKafkaConsumerThread):
+    """Faust's hold on the aiokafka consumer, without the thread."""
+
+    logger = fausts_log
+    app: App
+    aiokafka: AIOKafkaConsumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self.aiokafka._fetcher._records = _Prefetched()
+
+    def _create_worker_consumer(self, transport: TransportT) -> AIOKafkaConsumer:
+        options = self.app.options
+        self.aiokafka = AIOKafkaConsumer(
+            client_id=options.name,
+            group_id=options.name,
+            group_instance_id=options.instance_id,
+            bootstrap_servers=options.bootstrap,
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=options.max_poll_records,
+            max_partition_fetch_bytes=options.max_partition_fetch_bytes,
+            fetch_max_bytes=options.fetch_max_bytes,
+            fetch_max_wait_ms=options.fetch_max_wait_ms,
+            session_timeout_ms=options.session_timeout_ms,
+            heartbeat_interval_ms=max(1, options.session_timeout_ms // 10),
+            retry_backoff_ms=CLIENT_RETRY_MS,
+            **options.security,
+        )
+        return self.aiokafka
+
+    async def call_thread(
+        self, fun: Callable[..., Awaitable[Any]], *args: object, **kwargs: object
+    ) -> object:
+        return await maybe_async(fun(*args, **kwargs))
+
+    async def getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109 - Faust's signature
+    ) -> Mapping[TP, list[Batch]]:
+        """Poll. Unlike Faust's way, aiokafka's own raises what its coordinator cannot mend."""
+        if not active_partitions or not await self.app.reader.through(timeout):
+            return {}
+        if not self.consumer.flow_active:
+            return {}
+        tps = _aiokafka_tps(active_partitions)
+        try:
+            polled = await self.aiokafka.getmany(*tps, timeout_ms=int(timeout * 1000))
+        except KafkaError as exc:
+            if not exc.retriable:
+                raise
+            log.warning("reading pauses: %s", exc)
+            await asyncio.sleep(timeout)
+            return {}
+        return self.app.reader.batches(polled)
+
+    async def commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell Kafka the positions, for those who watch the lag there. A failure is no harm."""
+        if not offsets:
+            return False
+        committed = {TopicPartition(*tp): offset for tp, offset in offsets.items()}
+        try:
+            await asyncio.wait_for(self.aiokafka.commit(committed), COMMIT_WITHIN_S)
+        except (KafkaError, TimeoutError) as exc:
+            log.debug("Kafka was not told the positions: %r", exc)
+            return False
+        return True
+
+    def seek_all(self, offsets: Mapping[TP, int]) -> None:
+        """Have the next poll begin at *offsets*."""
+        for tp, offset in offsets.items():
+            self.aiokafka.seek(TopicPartition(*tp), offset)
+
+    async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        """Where partitions end: the offset of the next record to be written."""
+        return cast(Mapping[TP, int], await self.aiokafka.end_offsets(_aiokafka_tps(tps)))
+
+    async def bounds(self, tps: Iterable[TP]) -> tuple[Mapping[TP, int], Mapping[TP, int]]:
+        """The first offsets that are still there, and the ends. Asks until the broker answers."""
+        wait_s = RETRY_FROM_S
+        while True:
+            try:
+                firsts = await self.aiokafka.beginning_offsets(_aiokafka_tps(tps))
+                return firsts, await self.ends(tps)
+            except KafkaError as exc:
+                log.warning("Kafka does not say where the partitions begin and end: %r", exc)
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
+            wait_s = min(RETRY_TO_S, 2 * wait_s)
+
+    def on_crash(self, msg: str, *fmt: object, **kwargs: object) -> None:
+        log.error("the Kafka client ended: %s", msg.format(*fmt))
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Leave the loop's other tasks alone: a thread of its own would have none but its own."""
+
+
+class _NoThread(WorkerThread):
+    """Runs a service in the present loop that mode would give a thread and a loop of its own."""
+
+    def __init__(self, service: ServiceThread) -> None:
+        self.service = service
+
+    def start(self) -> None:
+        """Run the service. When it fails, `Service.crash` tells everyone before its task ends."""
+        self.task = asyncio.get_running_loop().create_task(self.service._serve())
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def stop(self) -> None:
+        """Join nothing: the service has ended before mode asks for it."""
+
+
+class _Prefetched(OrderedDict[TopicPartition, Any]):
+    """What aiokafka has read ahead; its records are handed over as they were parsed."""
+
+    def __setitem__(self, tp: TopicPartition, result: object) -> None:
+        if isinstance(result, FetchResult):
+            result._partition_records._consumer_record = _as_parsed
+        super().__setitem__(tp, result)
+
+
+def _as_parsed(tp: TopicPartition, record: Record) -> Record:
+    return record
+
+
+def _listed(tps: Iterable[TP]) -> str:
+    by_topic: dict[str, list[str]] = {}
+    for tp in sorted(tps):
+        by_topic.setdefault(tp.topic, []).append(str(tp.partition))
+    return " ".join(f"{topic}[{','.join(of_topic)}]" for topic, of_topic in by_topic.items())
+
+
+def _aiokafka_tps(tps: Iterable[TP]) -> list[TopicPartition]:
+    return [TopicPartition(*tp) for tp in tps]
+
+
+class _Transport(driver.Transport):
+    Consumer = _Consumer

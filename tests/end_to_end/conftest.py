@@ -1,0 +1,42 @@
+"""One real Kafka for all tests of this folder, and topics that no two tests share."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from streams.local_kafka import LocalKafka, create_topics
+
+NewTopics = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[LocalKafka]:
+    """A broker for the whole session; a test that stops or harms one starts its own."""
+    with LocalKafka() as broker:
+        yield broker
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test has: for an installation, a consumer group, a topic."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def new_topics(kafka: LocalKafka, unique: str) -> NewTopics:
+    """Create topics of this test alone: short name to partitions in, short name to real name out.
+
+    A second argument sets topic settings, as in `create_topics`.
+    """
+
+    def create(
+        partitions: Mapping[str, int], config: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        names = {short: f"{unique}.{short}" for short in partitions}
+        create_topics(
+            kafka.bootstrap, {names[short]: count for short, count in partitions.items()}, config
+        )
+        return names
+
+    return create

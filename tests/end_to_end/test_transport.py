@@ -1,0 +1,376 @@
+"""Records from a real Kafka into a sink, and what happens to that when something breaks."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from streams import transport
+from streams.local_kafka import LocalKafka
+from streams.reader import TP, Record, Sink
+from streams.transport import (
+    BrokerUnreachable,
+    TopicMissing,
+    TransportOptions,
+    create_app,
+    health,
+    positions,
+    run,
+)
+
+from .conftest import NewTopics
+
+PATIENCE_S = 60.0
+
+
+class Notebook(Sink):
+    """A sink that writes everything down."""
+
+    def __init__(self, starts: Mapping[TP, int | None] | None = None) -> None:
+        self.starts = starts or {}
+        self.offsets: dict[TP, list[int]] = {}
+        self.values: dict[TP, list[bytes | None]] = {}
+        self.batches: list[int] = []
+        self.gaps: list[tuple[TP, int, int]] = []
+        self.assignments: list[frozenset[TP]] = []
+        self.farewells: list[frozenset[TP]] = []
+
+    async def assigned(self, tps: Collection[TP]) -> Mapping[TP, int | None]:
+        self.assignments.append(frozenset(tps))
+        return self.starts
+
+    async def revoked(self, tps: Collection[TP]) -> None:
+        self.farewells.append(frozenset(tps))
+
+    def records(self, tp: TP, batch: Sequence[Record]) -> None:
+        self.offsets.setdefault(tp, []).extend(record.offset for record in batch)
+        self.values.setdefault(tp, []).extend(record.value for record in batch)
+        self.batches.append(len(batch))
+
+    def gap(self, tp: TP, expected: int, got: int) -> None:
+        self.gaps.append((tp, expected, got))
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.offsets.values()))
+
+
+class Failing(Notebook):
+    """A sink with a bug that shows at one offset."""
+
+    def __init__(self, at_offset: int) -> None:
+        super().__init__()
+        self.at_offset = at_offset
+
+    def records(self, tp: TP, batch: Sequence[Record]) -> None:
+        if batch[-1].offset >= self.at_offset:
+            raise ZeroDivisionError("a bug of ours")
+        super().records(tp, batch)
+
+
+async def until(claim: object) -> None:
+    """Wait until calling *claim* gives something true."""
+    assert callable(claim)
+    async with asyncio.timeout(PATIENCE_S):
+        while not claim():  # noqa: ASYNC110 - it has no event to wait for
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def reading(options: TransportOptions, sink: Sink) -> AsyncIterator[transport.App]:
+    """Read in the background for as long as the block lasts."""
+    app, stop = create_app(options, sink), asyncio.Event()
+    running = asyncio.create_task(run(app, stop))
+    try:
+        yield app
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def produce(kafka: LocalKafka, topic: str, values: Mapping[int, Sequence[bytes]]) -> None:
+    """Write the values of each partition in their order."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=5) as producer:
+        for partition, of_partition in values.items():
+            for i, value in enumerate(of_partition):
+                await producer.send(topic, value, partition=partition, timestamp_ms=1000 + i)
+
+
+def numbered(count: int) -> list[bytes]:
+    return [b"%d" % i for i in range(count)]
+
+
+@pytest.fixture
+def options(kafka: LocalKafka, unique: str) -> TransportOptions:
+    return TransportOptions(
+        name=unique, bootstrap=kafka.bootstrap, topics=(f"{unique}.calls", f"{unique}.queues")
+    )
+
+
+async def test_every_record_comes_once_and_in_the_order_of_its_partition(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 3, "queues": 1})
+    sent = {0: numbered(5000), 1: numbered(700), 2: []}
+    await produce(kafka, names["calls"], sent)
+    await produce(kafka, names["queues"], {0: numbered(10)})
+    sink = Notebook()
+
+    async with reading(options, sink):
+        await until(lambda: sink.count >= 5710)
+        await produce(kafka, names["calls"], {2: numbered(3)})
+        await until(lambda: sink.count >= 5713)
+
+    assert sink.values == {
+        TP(names["calls"], 0): numbered(5000),
+        TP(names["calls"], 1): numbered(700),
+        TP(names["calls"], 2): numbered(3),
+        TP(names["queues"], 0): numbered(10),
+    }
+    assert sink.offsets[TP(names["calls"], 0)] == list(range(5000))
+    assert sink.gaps == []
+
+
+async def test_a_poll_brings_many_records_of_a_partition_at_once_but_never_more_than_the_limit(
+    kafka: LocalKafka, new_topics: NewTopics, unique: str
+) -> None:
+    names = new_topics({"calls": 1})
+    await produce(kafka, names["calls"], {0: numbered(1000)})
+    sink = Notebook()
+    options = TransportOptions(
+        name=unique,
+        bootstrap=kafka.bootstrap,
+        topics=(names["calls"],),
+        max_poll_records=100,
+    )
+
+    async with reading(options, sink):
+        await until(lambda: sink.count == 1000)
+
+    assert max(sink.batches) == 100
+    assert len(sink.batches) < 100
+
+
+async def test_each_partition_begins_where_the_sink_says(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 3, "queues": 1})
+    await produce(kafka, names["calls"], dict.fromkeys(range(3), numbered(100)))
+    calls = names["calls"]
+    sink = Notebook({TP(calls, 0): 40, TP(calls, 1): None, TP(calls, 2): 100})
+
+    async with reading(options, sink) as app:
+        await until(lambda: sink.count == 160)
+        assert positions(app)[TP(calls, 2)].next_offset == 100
+
+    assert sink.offsets == {
+        TP(calls, 0): list(range(40, 100)),
+        TP(calls, 1): list(range(100)),
+    }
+    assert sink.assignments == [
+        frozenset({TP(calls, 0), TP(calls, 1), TP(calls, 2), TP(names["queues"], 0)})
+    ]
+    assert sink.farewells == sink.assignments
+
+
+async def test_a_start_that_is_not_there_any_more_or_not_yet_is_a_gap(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 2, "queues": 1})
+    calls = names["calls"]
+    await produce(kafka, calls, dict.fromkeys(range(2), numbered(100)))
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(calls, 0): RecordsToDelete(before_offset=60)})
+    await admin.close()
+    sink = Notebook({TP(calls, 0): 40, TP(calls, 1): 5000})
+
+    async with reading(options, sink):
+        await until(lambda: sink.count == 140)
+
+    assert sorted(sink.gaps) == [(TP(calls, 0), 40, 60), (TP(calls, 1), 5000, 0)]
+    assert sink.offsets == {TP(calls, 0): list(range(60, 100)), TP(calls, 1): list(range(100))}
+
+
+async def test_a_partition_is_read_to_its_end_when_nothing_is_left_or_nothing_ever_was(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 2, "queues": 1})
+    await produce(kafka, names["calls"], {0: numbered(10)})
+    sink = Notebook()
+
+    def settled() -> bool:
+        known = positions(app)
+        return len(known) == 3 and all(each.read_to_end for each in known.values())
+
+    async with reading(options, sink) as app:
+        assert positions(app) == {}
+        await until(settled)
+        busy = positions(app)[TP(names["calls"], 0)]
+        assert (busy.next_offset, busy.end_offset, busy.last_timestamp_ms) == (10, 10, 1009)
+        assert positions(app)[TP(names["queues"], 0)].last_timestamp_ms is None
+        await until(lambda: positions(app)[TP(names["queues"], 0)].end_seen_at > busy.end_seen_at)
+        watched = health(app)
+
+    assert watched.lag == 0
+    assert not watched.rebalancing
+    assert watched.polled_at is not None
+    assert watched.moved_at is not None
+    assert watched.broker_answered_at is not None
+
+
+async def test_the_marks_of_transactions_do_not_keep_a_partition_from_its_end(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions, unique: str
+) -> None:
+    names = new_topics({"calls": 1, "queues": 1})
+    tp = TP(names["calls"], 0)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=unique)
+    async with producer:
+        for _ in range(2):
+            async with producer.transaction():
+                await producer.send_and_wait(names["calls"], b"x", partition=0)
+    sink = Notebook()
+
+    def at_the_end() -> bool:
+        position = positions(app).get(tp)
+        return position is not None and position.next_offset == 4 and position.read_to_end
+
+    async with reading(options, sink) as app:
+        await until(at_the_end)
+
+    assert sink.offsets == {tp: [0, 2]}
+    assert sink.gaps == [(tp, 1, 2), (tp, 3, 4)]
+
+
+async def test_a_sink_that_raises_stops_the_worker_with_that_and_its_batch_is_not_passed(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 1, "queues": 1})
+    await produce(kafka, names["calls"], {0: numbered(100)})
+    sink = Failing(at_offset=0)
+    app = create_app(options, sink)
+
+    with pytest.raises(ZeroDivisionError, match="a bug of ours"):
+        await asyncio.wait_for(run(app, asyncio.Event()), PATIENCE_S)
+
+    assert sink.count == 0
+    assert await committed(kafka, options.name, names["calls"]) in (None, 0)
+
+
+async def test_kafka_is_told_how_far_the_sink_is(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 1, "queues": 1})
+    await produce(kafka, names["calls"], {0: numbered(100)})
+    sink = Notebook()
+
+    async with reading(options, sink):
+        await until(lambda: sink.count == 100)
+
+    assert await committed(kafka, options.name, names["calls"]) == 100
+
+
+async def test_what_kafka_was_told_does_not_decide_where_the_next_run_begins(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 1, "queues": 1})
+    await produce(kafka, names["calls"], {0: numbered(100)})
+    for _ in range(2):
+        sink = Notebook()
+        async with reading(options, sink):
+            await until(lambda sink=sink: sink.count == 100)
+
+        assert sink.offsets == {TP(names["calls"], 0): list(range(100))}
+
+
+async def test_two_workers_share_the_partitions_and_the_one_left_takes_them_all(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 4, "queues": 2})
+    sent = dict.fromkeys(range(4), numbered(50))
+    await produce(kafka, names["calls"], sent)
+    everything = {TP(names["calls"], i) for i in range(4)} | {
+        TP(names["queues"], i) for i in range(2)
+    }
+    one, other = Notebook(), Notebook()
+
+    async with reading(options, one) as first:
+        await until(lambda: one.count == 200)
+        async with reading(options, other) as second:
+            await until(lambda: len(positions(first)) == len(positions(second)) == 3)
+            assert set(positions(first)) | set(positions(second)) == everything
+            await until(lambda: other.count >= 50)
+        await until(lambda: len(positions(first)) == 6)
+        await until(lambda: health(first).lag == 0)
+
+    assert one.assignments[0] == one.assignments[-1] == everything
+    assert one.farewells == one.assignments
+    again = [each for each in other.offsets.values() if each]
+    assert again == [list(range(50))] * len(again)
+
+
+async def test_stopping_is_quick_at_any_moment(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 1, "queues": 1})
+    await produce(kafka, names["calls"], {0: numbered(100)})
+    for delay_s in (0.0, 0.3, 1.2):
+        stop = asyncio.Event()
+        running = asyncio.create_task(run(create_app(options, Notebook()), stop))
+        await asyncio.sleep(delay_s)
+        stop.set()
+        await asyncio.wait_for(running, transport.STOP_WITHIN_S)
+
+
+async def test_a_missing_topic_is_named_with_the_way_to_create_it(
+    kafka: LocalKafka, new_topics: NewTopics, unique: str
+) -> None:
+    there = new_topics({"calls": 1})["calls"]
+    options = TransportOptions(
+        name=unique, bootstrap=kafka.bootstrap, topics=(there, f"{unique}.chats")
+    )
+
+    with pytest.raises(TopicMissing, match=rf"{unique}\.chats.*--create --topic {unique}\.chats"):
+        await run(create_app(options, Notebook()), asyncio.Event())
+
+    with pytest.raises(TopicMissing):  # the question did not create it
+        await run(create_app(options, Notebook()), asyncio.Event())
+
+
+async def test_an_address_where_no_kafka_answers_is_named(unique: str) -> None:
+    options = TransportOptions(name=unique, bootstrap="127.0.0.1:1", topics=("calls",))
+
+    with pytest.raises(BrokerUnreachable, match=r"no Kafka answers at 127\.0\.0\.1:1 "):
+        await run(create_app(options, Notebook()), asyncio.Event())
+
+
+async def test_a_worker_leaves_nothing_in_its_folder(
+    kafka: LocalKafka,
+    new_topics: NewTopics,
+    options: TransportOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new_topics({"calls": 1, "queues": 1})
+    monkeypatch.chdir(tmp_path)
+
+    async with reading(options, Notebook()) as app:
+        await until(lambda: positions(app))
+
+    assert os.listdir(tmp_path) == []
+
+
+async def committed(kafka: LocalKafka, group: str, topic: str) -> int | None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False
+    )
+    async with consumer:
+        tp = TopicPartition(topic, 0)
+        consumer.assign([tp])
+        offset: int | None = await consumer.committed(tp)
+        return offset
