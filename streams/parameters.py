@@ -34,7 +34,8 @@ class Written(click.ParamType):
         try:
             return self._read(value)
         except ValueError as wrong:
-            self.fail(f"{value!r}: {wrong}", param, ctx)
+            text = str(wrong)
+            self.fail(text if repr(value) in text else f"{value!r}: {text}", param, ctx)
 
 
 def read_speed(text: str) -> float | None:

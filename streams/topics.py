@@ -124,7 +124,7 @@ def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
     """
     wanted = settings.topics.in_use()
     bootstrap = settings.bootstrap
-    cluster = look(bootstrap, [*wanted, rejected_topic(settings)])
+    cluster = look(bootstrap, wanted)
     missing = {name: partitions for name in wanted if name not in cluster.topics}
     if not partitions:
         for name in missing:
@@ -135,13 +135,32 @@ def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
     try:
         if missing:
             create_topics(bootstrap, missing, ages, replication_factor=copies)
-        if rejected_topic(settings) not in cluster.topics:
-            sizes = {"max.message.bytes": str(REJECTED_BYTES)}
-            rejected = {rejected_topic(settings): 1}
-            create_topics(bootstrap, rejected, ages | sizes, replication_factor=copies)
     except KafkaError as refused:
         raise TopicMissing(f"cannot create topics at {bootstrap}: {refused}") from refused
+    ensure_rejected_topic(settings)
     return look(bootstrap, wanted).topics if missing else cluster.topics
+
+
+def ensure_rejected_topic(settings: Settings) -> None:
+    """Create the topic of rejected records, which is the installation's own, if it is missing.
+
+    Raises:
+        BrokerUnreachable: no Kafka answers.
+        TopicMissing: it is not there and cannot be created.
+    """
+    topic, bootstrap = rejected_topic(settings), settings.bootstrap
+    cluster = look(bootstrap, [topic])
+    if topic in cluster.topics:
+        return
+    keeps = {
+        "message.timestamp.after.max.ms": str(_FAR_AHEAD_MS),
+        "max.message.bytes": str(REJECTED_BYTES),
+    }
+    copies = min(_COPIES, cluster.brokers)
+    try:
+        create_topics(bootstrap, {topic: 1}, keeps, replication_factor=copies)
+    except KafkaError as refused:
+        raise TopicMissing(f"cannot create {topic!r} at {bootstrap}: {refused}") from refused
 
 
 def remove_topics(bootstrap: str, names: Iterable[str]) -> None:

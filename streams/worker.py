@@ -30,6 +30,7 @@ from streams.processors.records import Records
 from streams.reader import TP, Position
 from streams.rejected import SPARE_BYTES, RejectedRecords
 from streams.settings import Settings
+from streams.topics import ensure_rejected_topic, rejected_topic
 from streams.transport import (
     App,
     BrokerUnreachable,
@@ -38,6 +39,7 @@ from streams.transport import (
     create_app,
     health,
     positions,
+    require_topics,
     run,
     stop_on_signals,
 )
@@ -278,15 +280,18 @@ async def work(settings: Settings) -> None:
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
+    options = transport_options(settings)
+    await require_topics(options.bootstrap, options.topics, options.security)
+    await asyncio.to_thread(ensure_rejected_topic, settings)
     rejections = RejectedRecords(
         settings.bootstrap,
-        f"{settings.name}.rejected",
+        rejected_topic(settings),
         source_max_bytes=max(settings.max_record_bytes, (1 << 20) - SPARE_BYTES),
     )
     records = Records(
         lambda: new_partition(settings), rejections, max_record_bytes=settings.max_record_bytes
     )
-    app = create_app(transport_options(settings), records)
+    app = create_app(options, records)
     keeper = FloorKeeper(
         settings, records, read=lambda: positions(app), stuck=lambda: why_stuck(app)
     )
@@ -312,6 +317,8 @@ def run_worker(settings: Settings) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    for chatty in ("aiokafka", "faust", "mode"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     log.info("floorwatch %s on Python %s", version("floorwatch"), platform.python_version())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -97,6 +97,9 @@ DETAIL: Final[dict[type[Event], str]] = {
     Ended: "by",
 }
 
+_new_fact: Final = tuple.__new__
+"""Makes a `Fact` without the call that a named tuple's own constructor costs."""
+
 
 def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> Fact:
     """The fact of a contact event, with queue names folded into their canonical ones."""
@@ -104,19 +107,24 @@ def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> Fact:
     rank = RANK[kind]
     name = DETAIL.get(kind)
     detail = getattr(event, name) if name is not None else ""
-    queue = policies.canonical(event.queue, time_ms)
-    if rank == _TRANSFERRED:
-        detail = policies.canonical(detail, time_ms)
-    return Fact(
-        time_ms,
-        event.sequence,
-        rank,
-        event.id,
-        event.source,
-        queue,
-        event.channel,
-        event.segment,
-        detail,
+    queue = event.queue
+    if policies.renamed:
+        queue = policies.canonical(queue, time_ms)
+        if rank == _TRANSFERRED:
+            detail = policies.canonical(detail, time_ms)
+    return _new_fact(
+        Fact,
+        (
+            time_ms,
+            event.sequence,
+            rank,
+            event.id,
+            event.source,
+            queue,
+            event.channel,
+            event.segment,
+            detail,
+        ),
     )
 
 
@@ -454,7 +462,8 @@ class Life:
 
     def step(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         """Fold one *fact* that sorts behind all folded before it."""
-        self._catch_up(fact.time_ms, sink)
+        if self.open or self.awaits_from_ms >= 0:
+            self._catch_up(fact.time_ms, sink)
         queue = fact.queue
         if queue:
             self.queue = queue

@@ -33,7 +33,9 @@ def floor_document(
         "ready": ready,
         "partial": False,
         "paging": None,
-        "queues": [_tile(queue, policies, floor) for queue in floor.queues.values()],
+        "queues": [
+            _tile(queue, policies, floor) for queue in floor.queues.values() if _is_shown(queue)
+        ],
         "entries": [*_entries(floor, policies), *_floor_entries(floor)],
     }
 
@@ -50,6 +52,13 @@ def wall_document(document: Mapping[str, Any]) -> dict[str, Any]:
         if entry["window"] in shown.get((entry["queue"], entry["channel"]), ())
     ]
     return {**document, "entries": entries}
+
+
+def _is_shown(queue: QueueFloor) -> bool:
+    """A queue that something happened in; not one that only contains what a bot did."""
+    live = queue.live
+    known = live.agents is not None or queue.door is not None or live.awaiting
+    return bool(known or any(name != "bot_contained" for name in queue.counters))
 
 
 def _tile(queue: QueueFloor, policies: PolicyBook, floor: Floor) -> dict[str, Any]:
@@ -100,6 +109,8 @@ def _policy(policy: QueuePolicy, visits: VisitPolicy) -> dict[str, Any]:
 
 def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
     for queue in floor.queues.values():
+        if not _is_shown(queue):
+            continue
         policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
         visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
         now_ms = queue.as_of_ms if queue.catching_up else floor.now_ms
@@ -107,7 +118,7 @@ def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
             "threshold_s": visits.threshold_ms / 1000,
             "formula": policy.formula,
         }
-        sums = {**queue.windows, TOTAL: totals_of(queue.net)}
+        sums = {**queue.windows, TOTAL: totals_of(queue.net, visits)}
         for window, of_window in sums.items():
             yield entry_of(
                 of_window,
@@ -148,7 +159,7 @@ def _head(floor: Floor, window: str, queue: str, channel: str, now_ms: int) -> E
     }
 
 
-def totals_of(net: Mapping[str, int]) -> Sums:
+def totals_of(net: Mapping[str, int], visits: VisitPolicy) -> Sums:
     """Net counters as the sums of one window that holds everything; durations stay empty."""
     sums = Sums()
     counts = sums.counts
@@ -165,6 +176,9 @@ def totals_of(net: Mapping[str, int]) -> Sums:
                 counts[at] += count
     decided_early = counts[t.ABANDONED_SHORT] + counts[t.ABANDONED_BEFORE] + counts[t.LEFT_WITHIN]
     counts[t.MISSED] = net.get("service_level_events:false", 0) - decided_early
+    if visits.instant_within_ms is not None:
+        withdrawn = counts[t.WITHDRAWN_WITHIN_OF_ARRIVED]
+        counts[t.COULD_BE_INSTANT] = counts[t.OFFERED] - withdrawn
     return sums
 
 

@@ -92,12 +92,12 @@ def _waiting_warning(live: Live, policy: QueuePolicy, visits: VisitPolicy, now_m
 def _ratio_warning(sums: Sums, live: Live, policy: QueuePolicy) -> str:
     level = fractions(sums, live, (policy.formula,))[policy.formula]
     if level[1] >= policy.volume_floor and (ratio_of(level) or 0.0) < policy.target_ratio:
-        return f"service level under {policy.target_ratio:.0%}"
+        return f"service level under {policy.target_ratio * 100:.0f} %"
     counts = sums.counts
     abandoned = counts[ABANDONED_SHORT] + counts[ABANDONED_BEFORE] + counts[ABANDONED_AFTER]
     offered = all_offered(sums)
     if offered >= policy.volume_floor and abandoned > policy.abandonment_limit_ratio * offered:
-        return f"abandoned over {policy.abandonment_limit_ratio:.0%}"
+        return f"abandoned over {policy.abandonment_limit_ratio * 100:.0f} %"
     return ""
 
 

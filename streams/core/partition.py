@@ -47,7 +47,7 @@ from streams.core.contact import (
     fold,
 )
 from streams.core.policy import PolicyBook
-from streams.core.queue_tally import QueueTally
+from streams.core.queue_tally import EXPIRY, QueueTally
 from streams.core.sources import SourceBook
 from streams.core.staffing import Staffing
 from streams.core.tally import Rounding, histogram_edges, rounded
@@ -185,7 +185,8 @@ class Partition:
             else:
                 self._begin(contact, fact, None)
             return
-        if self._is_known(life, fact):
+        key = fact.id if fact.source == life.home else life.key_of(fact)
+        if key in life.ids or (life.earlier is not None and _is_known(life.earlier, key)):
             self._repeated(contact, life, fact)
             return
         if len(life.ids) >= self.limits.max_events:
@@ -199,7 +200,7 @@ class Partition:
                 self._begin(contact, fact, life)
                 return
             if (life.named_channel or not fact.channel) and (life.segment or not fact.segment):
-                _remember(life, life.key_of(fact))
+                _remember(life, key)
                 if len(life.facts) > _MESSAGES_KEPT and life.needs_no(fact):
                     life.drop(fact.time_ms)
                     return
@@ -219,12 +220,13 @@ class Partition:
 
     def _settle(self, life: Life) -> None:
         """After a step: schedule what is due earlier than before, show who awaits a reply."""
-        due_ms = life.next_due_ms(self.limits)
-        if due_ms <= self.now_ms:
-            life.run_to(self.now_ms, self)
+        if life.open or life.awaits_from_ms >= 0 or life.due_ms == NEVER:
             due_ms = life.next_due_ms(self.limits)
-        if due_ms < life.due_ms:
-            self._schedule(life, due_ms)
+            if due_ms <= self.now_ms:
+                life.run_to(self.now_ms, self)
+                due_ms = life.next_due_ms(self.limits)
+            if due_ms < life.due_ms:
+                self._schedule(life, due_ms)
         if life.awaits_from_ms >= 0 or life.shown is not None:
             self._show_awaiting(life)
 
@@ -236,15 +238,6 @@ class Partition:
         if tally is not None:
             tally.awaiting[life] = start_ms
         life.shown = tally
-
-    def _is_known(self, life: Life, fact: Fact) -> bool:
-        key = life.key_of(fact)
-        newest: Life | None = life
-        while newest is not None:
-            if key in newest.ids:
-                return True
-            newest = newest.earlier
-        return False
 
     def _repeated(self, contact: str, life: Life, fact: Fact) -> None:
         """The id was met before: nothing changes, unless this content is the greater one."""
@@ -292,13 +285,14 @@ class Partition:
         ]
         facts.sort()
         new = fold(contact, facts, self.policies, self.limits)
+        passed_ms = max(self.now_ms, changed_ms - 1, *(life.ran_ms for life in old), 0)
         earlier: Life | None = None
         for life in new:
             life.home = home
             life.earlier, earlier = earlier, life
             life.ids = [life.key_of(fact) for fact in life.facts]
             ids.difference_update(life.ids)
-            life.run_to(self.now_ms, SILENT)
+            life.run_to(passed_ms, SILENT)
         if earlier is not None:
             for key in ids:
                 _remember(earlier, key)
@@ -456,14 +450,15 @@ class Partition:
         tally = visit.tally
         del tally.open[visit]
         tally.last_event_ms = max(tally.last_event_ms, visit.closed_ms)
-        _, _, outcome, level, instant = tally.classes_of(visit)
-        tally.count(outcome)  # type: ignore[arg-type] # a closed visit has an outcome
+        tally.count(tally.outcome_of(visit) or EXPIRY)
         if visit.missed:
             tally.waiting_past -= 1
-        elif level is not None:
-            tally.count(level)
-        if instant is not None:
-            tally.count(instant)
+        else:
+            level = tally.level_of(visit)
+            if level is not None:
+                tally.count(level)
+        if tally.is_instant(visit):
+            tally.count(f"instant:{visit.segment}")
         _observe_wait(tally, visit)
         self._count_at(visit.closed_ms, tally.apply_closed, visit, 1)
 
@@ -647,6 +642,14 @@ class Partition:
 
 def _bump(counter: dict[str, int], name: str) -> None:
     counter[name] = counter.get(name, 0) + 1
+
+
+def _is_known(life: Life | None, key: str) -> bool:
+    while life is not None:
+        if key in life.ids:
+            return True
+        life = life.earlier
+    return False
 
 
 def _remember(life: Life, event_id: str) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FAILED = frozenset({"timeout", "empty", "error"})
 """Reasons that Asterisk counts among its abandons (f* of the formulas)."""
 
+EXPIRY = "expired"
+
 NOTHING = "none"
 """Stands in corrections where no class replaces the old one."""
 
@@ -48,6 +50,7 @@ class QueueTally:
         "_by_arrival",
         "_days",
         "_every_ms",
+        "_is_rolling",
         "_number",
         "_number_day_ms",
         "_rolling",
@@ -111,6 +114,7 @@ class QueueTally:
         # The sums of the last pane touched: most of what happens falls where the last one did.
         self._number = -1
         self._number_day_ms = 0
+        self._is_rolling = False
         self._targets: tuple[t.Sums, ...] = ()
 
     # -- counters -------------------------------------------------------------------------
@@ -159,7 +163,7 @@ class QueueTally:
             return "abandoned:short"
         if visit.outcome == LEFT:
             return f"left:{visit.reason}:{'true' if visit.in_time else 'false'}"
-        return "expired" if visit.outcome == EXPIRED else None
+        return EXPIRY if visit.outcome == EXPIRED else None
 
     def level_of(self, visit: Visit) -> str | None:
         """The service-level event of *visit*, None while it is undecided or if it has none."""
@@ -195,6 +199,7 @@ class QueueTally:
     def window(self, name: str, tick: int) -> t.Sums:
         """The rolling window *name* as it stands at *tick* (a pane number)."""
         self._number = -1
+        self._is_rolling = True
         return self._rolling[name].move(self.panes, tick)
 
     def day(self, tick_ms: int) -> t.Sums:
@@ -224,7 +229,9 @@ class QueueTally:
         """Every sum that holds what is attributed to *time_ms*."""
         self.revision += 1
         number = -(-time_ms // self._every_ms)
-        today = self._day_of(time_ms)
+        today = self._today
+        if not today.start_ms <= time_ms < today.end_ms:
+            today = self._day_of(time_ms)
         if number == self._number and today.start_ms == self._number_day_ms:
             return self._targets
         pane = self.panes.get(number)
@@ -233,7 +240,11 @@ class QueueTally:
         day = self._days.get(today.start_ms)
         if day is None:
             day = self._days[today.start_ms] = t.Sums()
-        covering = [rolling.sums for rolling in self._rolling.values() if rolling.covers(number)]
+        covering = (
+            [rolling.sums for rolling in self._rolling.values() if rolling.covers(number)]
+            if self._is_rolling
+            else ()
+        )
         self._number = number
         self._number_day_ms = today.start_ms
         self._targets = (pane, day, *covering)

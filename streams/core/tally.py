@@ -56,24 +56,20 @@ def exact(duration_ms: int) -> int:
 
 
 def _grid() -> tuple[int, ...]:
-    """Edges that grow by less than 2 %, so that their midpoints are within 1 % of any duration."""
+    """Durations in steps of at most 1 %."""
     edges = [*range(100)]
     while edges[-1] < 40 * 24 * 3_600_000:
-        edges.append(edges[-1] + max(1, edges[-1] * 198 // 10_000))
+        edges.append(edges[-1] + max(1, edges[-1] // 100))
     return tuple(edges)
 
 
-_EDGES: Final = _grid()
-_MIDDLES: Final = tuple(
-    low if high - low <= 1 else (low + high) // 2
-    for low, high in zip((0, *_EDGES), _EDGES, strict=False)
-)
+_GRID: Final = _grid()
 
 
 def rounded(duration_ms: int) -> int:
-    """A duration rounded to a fixed grid, at most 1 % off and exact below 100 ms."""
-    at = bisect_left(_EDGES, duration_ms)
-    return _MIDDLES[at] if at < len(_MIDDLES) else _EDGES[-1]
+    """A duration rounded up on a fixed grid: at most 1 % too long, exact up to 200 ms."""
+    at = bisect_left(_GRID, duration_ms)
+    return _GRID[at] if at < len(_GRID) else _GRID[-1]
 
 
 Rounding = Callable[[int], int]

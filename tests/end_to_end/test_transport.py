@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import ConsumerRecord
 
 from streams import transport
 from streams.local_kafka import LocalKafka
@@ -36,6 +37,7 @@ class Notebook(Sink):
         self.offsets: dict[TP, list[int]] = {}
         self.values: dict[TP, list[bytes | None]] = {}
         self.batches: list[int] = []
+        self.kinds: set[type] = set()
         self.gaps: list[tuple[TP, int, int]] = []
         self.assignments: list[frozenset[TP]] = []
         self.farewells: list[frozenset[TP]] = []
@@ -51,6 +53,7 @@ class Notebook(Sink):
         self.offsets.setdefault(tp, []).extend(record.offset for record in batch)
         self.values.setdefault(tp, []).extend(record.value for record in batch)
         self.batches.append(len(batch))
+        self.kinds.update(map(type, batch))
 
     def gap(self, tp: TP, expected: int, got: int) -> None:
         self.gaps.append((tp, expected, got))
@@ -154,6 +157,7 @@ async def test_a_poll_brings_many_records_of_a_partition_at_once_but_never_more_
 
     assert max(sink.batches) == 100
     assert len(sink.batches) < 100
+    assert ConsumerRecord not in sink.kinds
 
 
 async def test_each_partition_begins_where_the_sink_says(
@@ -181,20 +185,21 @@ async def test_each_partition_begins_where_the_sink_says(
 async def test_a_start_that_is_not_there_any_more_or_not_yet_is_a_gap(
     kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
 ) -> None:
-    names = new_topics({"calls": 2, "queues": 1})
-    calls = names["calls"]
-    await produce(kafka, calls, dict.fromkeys(range(2), numbered(100)))
+    names = new_topics({"calls": 3, "queues": 1})
+    cut, short, empty = (TP(names["calls"], i) for i in range(3))
+    await produce(kafka, names["calls"], dict.fromkeys(range(2), numbered(100)))
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
-    await admin.delete_records({TopicPartition(calls, 0): RecordsToDelete(before_offset=60)})
+    await admin.delete_records({TopicPartition(*cut): RecordsToDelete(before_offset=60)})
     await admin.close()
-    sink = Notebook({TP(calls, 0): 40, TP(calls, 1): 5000})
+    sink = Notebook({cut: 40, short: 5000, empty: 7})
 
-    async with reading(options, sink):
+    async with reading(options, sink) as app:
         await until(lambda: sink.count == 140)
+        assert positions(app)[empty].next_offset == 0
 
-    assert sorted(sink.gaps) == [(TP(calls, 0), 40, 60), (TP(calls, 1), 5000, 0)]
-    assert sink.offsets == {TP(calls, 0): list(range(60, 100)), TP(calls, 1): list(range(100))}
+    assert sorted(sink.gaps) == [(cut, 40, 60), (short, 5000, 0), (empty, 7, 0)]
+    assert sink.offsets == {cut: list(range(60, 100)), short: list(range(100))}
 
 
 async def test_a_partition_is_read_to_its_end_when_nothing_is_left_or_nothing_ever_was(

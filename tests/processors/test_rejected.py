@@ -63,11 +63,15 @@ def some(max_records: int = 2_000, max_bytes: int = 1 << 20) -> RejectedRecords:
     return records
 
 
+async def flushed(records: RejectedRecords) -> None:
+    await asyncio.wait_for(records.flush(), 5)
+
+
 async def test_a_record_is_written_with_its_position_as_key_and_its_reason_and_time() -> None:
     records = some()
 
     records.put(CALLS_3, 42, "bad_time", b"{}", 936_000_000_000)
-    await records.flush()
+    await flushed(records)
     await records.stop()
 
     headers = {"reason": b"bad_time", "timestamp": b"936000000000"}
@@ -79,7 +83,7 @@ async def test_a_tombstone_is_kept_as_one() -> None:
     records = some()
 
     records.put(CALLS_3, 42, "no_value", None, 0)
-    await records.flush()
+    await flushed(records)
     await records.stop()
 
     assert Broker.written[0][1] is None
@@ -88,7 +92,7 @@ async def test_a_tombstone_is_kept_as_one() -> None:
 async def test_without_rejected_records_nobody_connects() -> None:
     records = some()
     await records.room()
-    await records.flush()
+    await flushed(records)
     await asyncio.sleep(0.01)
     await records.stop()
 
@@ -105,7 +109,7 @@ async def test_the_oldest_offset_not_acknowledged_is_known_for_each_partition() 
     assert records.oldest(TP("calls", 4)) is None
 
     Broker.open = True
-    await records.flush()
+    await flushed(records)
     await records.stop()
     assert records.oldest(CALLS_3) is None
 
@@ -119,7 +123,7 @@ async def test_no_record_is_lost_while_the_broker_is_away_or_refuses() -> None:
     Broker.connected = True
     await asyncio.sleep(0.02)
     Broker.open = True
-    await records.flush()
+    await flushed(records)
     await records.stop()
 
     assert {value for _, value, _ in Broker.written} == {b"%d" % i for i in range(1200)}
@@ -164,7 +168,7 @@ async def test_of_a_value_that_is_refused_for_its_size_the_head_length_and_hash_
 
     records.put(CALLS_3, 42, "oversize", value, 0)
     records.put(CALLS_3, 43, "bad_time", b"{}", 0)
-    await records.flush()
+    await flushed(records)
     await records.stop()
 
     kept = {key: (kept, headers) for key, kept, headers in Broker.written}
@@ -181,7 +185,7 @@ async def test_a_topic_that_takes_next_to_nothing_still_gets_length_and_hash() -
     records = some()
 
     records.put(CALLS_3, 42, "oversize", bytes(100_000), 0)
-    await records.flush()
+    await flushed(records)
     await records.stop()
 
     [(_, value, headers)] = Broker.written

@@ -1,0 +1,455 @@
+"""`floorwatch check`: what is wrong with an installation, or with recorded events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import click
+
+from schemas.codec import Decoder, Unreadable
+from schemas.events import (
+    Abandoned,
+    AgentChanged,
+    Answered,
+    ContactEvent,
+    Ended,
+    Event,
+    Left,
+    QueueClosed,
+    Queued,
+    QueueObserved,
+    QueueOpened,
+    Refused,
+    Replied,
+    SourceAlive,
+    SourceStarted,
+    Transferred,
+    Unknown,
+    type_name,
+)
+from schemas.instants import write_instant
+from streams.core.contact import EXPIRED, OPEN, VOICE, Life, Limits
+from streams.core.durations import write_duration
+from streams.core.partition import Partition
+from streams.core.policy import BadSetting
+from streams.parameters import FILE, ZONE, settings_of, settings_options
+from streams.progress import bar
+from streams.settings import Settings
+from streams.sources.asterisk import QueueLogReader
+from streams.sources.recorded import SOURCE_FORMATS, SourceFormat, read_records, size_of
+from streams.sources.routing import Router
+from streams.topics import (
+    REJECTED_BYTES,
+    BrokerUnreachable,
+    Cluster,
+    Topic,
+    how_to_create,
+    look,
+    rejected_topic,
+)
+
+EXIT_FINDINGS: Final = 1
+KEPT_AT_LEAST_MS: Final = 7 * 86_400_000
+"""What a worker should find when it reads its partitions from the beginning."""
+
+_TIME_PASSES_EVERY: Final = 1_000
+
+Level = Literal["ok", "note", "warn", "FAIL"]
+
+
+class Finding(NamedTuple):
+    """One line of a check.
+
+    Attributes:
+        level: `note` is worth knowing, `warn` may surprise, `FAIL` has to be mended.
+        text: what is so, and what would do.
+    """
+
+    level: Level
+    text: str
+
+    def __str__(self) -> str:
+        """The line."""
+        return f"{self.level:<4}  {self.text}"
+
+
+@click.command(
+    "check",
+    epilog="""\b
+Examples:
+  floorwatch check --settings floorwatch.yaml
+  floorwatch check recorded.jsonl.gz
+  floorwatch check --source-format asterisk-queue-log --tz Europe/Madrid queue_log
+
+\b
+Exit codes: 0 nothing that FAILs, 1 something does, 2 a wrong option or file, 130 interrupted.""",
+)
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=FILE)
+@click.option(
+    "--source-format", type=click.Choice(SOURCE_FORMATS), default="canonical", show_default=True
+)
+@click.option("--tz", "zone", type=ZONE, default="UTC", help="Zone of times without offset.")
+@settings_options
+def check_command(
+    files: tuple[str, ...],
+    source_format: SourceFormat,
+    zone: tzinfo,
+    settings_file: Path | None,
+    bootstrap: str | None,
+) -> int:
+    """Say what is wrong: with settings, broker and topics, or with the events in FILE.
+
+    Of a file it says which types it holds, what a worker would reject and where the first of it
+    is (never what it says), which contacts never close, and which figures stay empty because
+    nothing feeds them.
+    """
+    if files:
+        contents = Contents(settings_of(settings_file, bootstrap))
+        _read(contents, files, source_format, zone)
+        click.echo(contents.table())
+        findings = contents.findings()
+    else:
+        findings = installation(settings_file, bootstrap)
+    return _tell(findings)
+
+
+def _tell(findings: Iterable[Finding]) -> int:
+    """Print the findings; the exit code."""
+    code = 0
+    for finding in findings:
+        click.echo(str(finding))
+        if finding.level == "FAIL":
+            code = EXIT_FINDINGS
+    return code
+
+
+# -- an installation -----------------------------------------------------------------------------
+
+
+def installation(settings_file: Path | None, bootstrap: str | None) -> Iterator[Finding]:
+    """What there is to say about the settings, then the broker, then each topic."""
+    try:
+        settings = settings_of(settings_file, bootstrap)
+    except BadSetting as wrong:
+        yield Finding("FAIL", f"settings: {wrong}")
+        return
+    queues = len({queue for queue, _ in settings.policy.known()})
+    yield Finding("ok", f"settings: {queues} queues named, clock {settings.clock}")
+    names = settings.topics.in_use()
+    try:
+        cluster = look(settings.bootstrap, [*names, rejected_topic(settings)])
+    except BrokerUnreachable as silent:
+        yield Finding("FAIL", f"broker: {silent}")
+        return
+    yield Finding("ok", f"broker: {settings.bootstrap} answers, brokers: {cluster.brokers}")
+    for name in names:
+        yield from _source_topic(name, cluster, settings)
+    yield from _rejected_topic(cluster, settings)
+
+
+def _source_topic(name: str, cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+    topic = cluster.topics.get(name)
+    if topic is None:
+        yield Finding("FAIL", f"topic {name}: {how_to_create(name, settings.bootstrap)}")
+        return
+    if topic.is_compacted:
+        yield Finding(
+            "FAIL",
+            f"topic {name}: it is compacted, which deletes all but a contact's last event; set its "
+            "cleanup.policy to delete",
+        )
+    if topic.retention_ms is not None and topic.retention_ms < KEPT_AT_LEAST_MS:
+        yield Finding(
+            "warn",
+            f"topic {name}: it keeps {write_duration(topic.retention_ms)}; a worker that starts "
+            f"reads from the beginning, so set retention.ms to 7d ({KEPT_AT_LEAST_MS}) or more",
+        )
+    if topic.retention_bytes is not None:
+        yield Finding(
+            "warn",
+            f"topic {name}: a partition keeps {topic.retention_bytes:,} bytes at most; on a busy "
+            "day that may be less than 7d, so set its retention.bytes to -1",
+        )
+    yield Finding("ok", f"topic {name}: {_shape(topic)}")
+
+
+def _rejected_topic(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+    name = rejected_topic(settings)
+    topic = cluster.topics.get(name)
+    if topic is None:
+        yield Finding("FAIL", f"topic {name}: {how_to_create(name, settings.bootstrap)}")
+        return
+    if topic.max_record_bytes < REJECTED_BYTES:
+        yield Finding(
+            "warn",
+            f"topic {name}: it takes {topic.max_record_bytes:,} bytes a record, so the largest "
+            f"rejected ones are cut; set its max.message.bytes to {REJECTED_BYTES}",
+        )
+    yield Finding("ok", f"topic {name}: {_shape(topic)}")
+
+
+def _shape(topic: Topic) -> str:
+    kept = "keeps everything"
+    if not topic.settings:
+        kept = "this user may not see its settings"
+    elif topic.retention_ms is not None:
+        kept = f"keeps {write_duration(topic.retention_ms)}"
+    return f"partitions: {topic.partitions}, {kept}"
+
+
+# -- recorded events -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Seen:
+    """How often something was met, and where first, as `FILE:LINE`."""
+
+    count: int = 0
+    first: str = ""
+
+    def note(self, place: str, count: int = 1) -> None:
+        """It was met *count* times more, at *place*."""
+        if not self.count:
+            self.first = place
+        self.count += count
+
+    def __str__(self) -> str:
+        """Count and place."""
+        return f"{self.count:,}, the first at {self.first}"
+
+
+@dataclass(slots=True)
+class Contents:
+    """What some recorded events hold, seen through the core as a worker would.
+
+    Attributes:
+        settings: limits and policy that hold.
+        records: how many were met, readable or not.
+        types: how many events of each type.
+        unknown_types: events of a type that this version does not know.
+        rejected: records that cannot be read, by reason.
+        late: events too late to count.
+        repeated: events met before.
+        human_replies: channels on which a person replied.
+        channels: those of contacts.
+        unclosed: contacts with a visit that never got an outcome.
+        skipped: lines of an adapter's input that make no event, by reason.
+    """
+
+    settings: Settings
+    records: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    unknown_types: Seen = field(default_factory=Seen)
+    rejected: dict[str, Seen] = field(default_factory=dict)
+    late: Seen = field(default_factory=Seen)
+    repeated: Seen = field(default_factory=Seen)
+    human_replies: set[str] = field(default_factory=set)
+    channels: set[str] = field(default_factory=set)
+    segmented: bool = False
+    contacts: int = 0
+    visits: int = 0
+    unclosed: Seen = field(default_factory=Seen)
+    expired: int = 0
+    skipped: dict[str, Seen] = field(default_factory=dict)
+    first_ms: int | None = None
+    last_ms: int = 0
+    _decoder: Decoder = field(init=False)
+    _partition: Partition = field(init=False)
+    _begins: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with an empty floor."""
+        settings = self.settings
+        self._decoder = Decoder(settings.max_record_bytes)
+        self._partition = Partition(
+            settings.policy,
+            limits=Limits(
+                settings.rest_ms, settings.allowed_lateness_ms, settings.max_events_per_contact
+            ),
+            windows={},
+            max_tallies=settings.max_queues,
+            on_forget=self._end,
+        )
+
+    def take(self, record: bytes, place: str) -> None:
+        """Take the record at *place*."""
+        self.records += 1
+        try:
+            event, time_ms = self._decoder.decode(record)
+        except Unreadable as unreadable:
+            self.rejected.setdefault(unreadable.reason, Seen()).note(place)
+            return
+        self._note(event, place)
+        self.first_ms = time_ms if self.first_ms is None else min(self.first_ms, time_ms)
+        self.last_ms = max(self.last_ms, time_ms)
+        partition = self._partition
+        late, repeated = partition.late, sum(partition.duplicates.values())
+        partition.accept(event, time_ms, time_ms)
+        if partition.late > late:
+            self.late.note(place)
+        elif sum(partition.duplicates.values()) > repeated:
+            self.repeated.note(place)
+        elif isinstance(event, ContactEvent):
+            self._begins.setdefault(event.contact, place)
+        if self.records % _TIME_PASSES_EVERY == 0:
+            partition.advance(partition.arrival_ms)
+
+    def finish(self) -> None:
+        """The input is over: look at the contacts that have not come to rest."""
+        self._partition.advance(self._partition.arrival_ms)
+        for newest in self._partition.lives.values():
+            life: Life | None = newest
+            while life is not None:
+                self._end(life)
+                life = life.earlier
+
+    def table(self) -> str:
+        """The types and how many events there are of each."""
+        lines = [f"{self.records:,} records"]
+        if self.first_ms is not None:
+            span = f"from {write_instant(self.first_ms)} to {write_instant(self.last_ms)}"
+            lines[0] += f", {span}; {self.contacts:,} contacts, {self.visits:,} visits"
+        width = max(map(len, self.types), default=0)
+        lines += [f"  {name:<{width}}  {count:>12,}" for name, count in self.types.most_common()]
+        return "\n".join(lines)
+
+    def findings(self) -> Iterator[Finding]:
+        """What a worker would make of it, worst first."""
+        if not self.types:
+            yield Finding("FAIL", "there is not one readable event; is --source-format right?")
+        for reason, seen in self.rejected.items():
+            yield Finding("FAIL", f"rejected, {reason}: {seen}")
+        if self.late.count:
+            lateness = write_duration(self.settings.allowed_lateness_ms)
+            yield Finding("FAIL", f"later than {lateness}, so not counted: {self.late}")
+        yield from self._oddities()
+        if self.types:
+            for missing, empty in self._emptiness():
+                yield Finding("note", f"no {missing}: {empty}")
+        if not self.rejected and self.types:
+            yield Finding("ok", "every record can be read")
+
+    def _oddities(self) -> Iterator[Finding]:
+        for reason, seen in self.skipped.items():
+            yield Finding("note", f"lines that make no event, {reason}: {seen}")
+        if self.unknown_types.count:
+            yield Finding("warn", f"of a type that is not known, so ignored: {self.unknown_types}")
+        if self.repeated.count:
+            yield Finding("note", f"sent more than once, counted once: {self.repeated}")
+        conflicting = sum(self._partition.conflicting.values())
+        if conflicting:
+            yield Finding("warn", f"one id with different contents: {conflicting:,} times")
+        full = self._partition.ignored.get("contact_full", 0)
+        if full:
+            limit = self.settings.max_events_per_contact
+            yield Finding("warn", f"beyond {limit:,} events of one contact, ignored: {full:,}")
+        if self._partition.unmatched_outcomes:
+            count = self._partition.unmatched_outcomes
+            yield Finding("note", f"outcomes of contacts that were not waiting: {count:,}")
+        if self._decoder.unknown_fields:
+            count = self._decoder.unknown_fields
+            yield Finding("note", f"fields that are not known, left out: {count:,}")
+        if self.unclosed.count:
+            waiting = self.unclosed.count - self.expired
+            yield Finding(
+                "warn",
+                f"contacts never closed: {self.unclosed}; {self.expired:,} of them expired, "
+                f"{waiting:,} still waited at the end",
+            )
+
+    def _emptiness(self) -> Iterator[tuple[str, str]]:
+        """What never came, and which figures stay empty for it."""
+        if not self.visits:
+            yield "visit to any queue", "nothing is offered, and everything stays empty"
+        for kinds, empty in EMPTY_WITHOUT:
+            if not any(self.types[type_name(kind)] for kind in kinds):
+                yield " or ".join(type_name(kind) for kind in kinds), empty
+        answered = self.types[type_name(Answered)] or self.human_replies
+        if not answered:
+            yield (
+                "contact.answered and no human contact.replied",
+                "nobody counts as answered, and service level is 0",
+            )
+        elif VOICE in self.channels and not self.types[type_name(Answered)]:
+            yield "contact.answered", "nobody counts as answered on voice"
+        unheard = sorted(self.channels - self.human_replies - {VOICE})
+        if unheard:
+            yield (
+                f"human contact.replied on {', '.join(unheard)}",
+                "initial response stays empty there",
+            )
+        if not self.segmented:
+            yield "segment in any event", "instant service by segment knows only `unknown`"
+
+    def _note(self, event: Event, place: str) -> None:
+        if isinstance(event, Unknown):
+            self.types["(unknown type)"] += 1
+            self.unknown_types.note(place)
+            return
+        self.types[type_name(type(event))] += 1
+        if isinstance(event, ContactEvent):
+            if event.segment:
+                self.segmented = True
+            if isinstance(event, Replied) and event.by == "human" and event.channel:
+                self.human_replies.add(event.channel)
+
+    def _end(self, life: Life) -> None:
+        """Count a contact that has come to its end, or to that of the input."""
+        self.contacts += 1
+        self.visits += len(life.visits)
+        self.channels.add(life.channel)
+        if life.reply is not None:
+            self.human_replies.add(life.channel)
+        place = self._begins.pop(life.contact, "")
+        outcomes = {visit.outcome for visit in life.visits}
+        if outcomes & {OPEN, EXPIRED}:
+            self.unclosed.note(place)
+            self.expired += EXPIRED in outcomes
+
+
+EMPTY_WITHOUT: Final[Sequence[tuple[tuple[type[Event], ...], str]]] = (
+    (
+        (Queued,),
+        "a wait is known only when it is over, so waiting and longest wait stay 0, and everyone "
+        "counts as never queued",
+    ),
+    ((Abandoned, Ended), "abandoned stays 0, and so does the abandonment ratio"),
+    ((Left,), "nobody leaves a queue unanswered by another route: timeout, overflow, callback"),
+    ((Refused,), "refused stays 0"),
+    ((Transferred,), "transferred stays 0"),
+    ((AgentChanged,), "agents by state stay empty, and no alert says that a queue has nobody"),
+    ((QueueOpened, QueueClosed), "whether a queue is in service stays unknown"),
+    ((QueueObserved,), "waiting_drift stays empty: nothing to compare our own count with"),
+    (
+        (SourceAlive,),
+        "a source that falls silent is noticed only with an interval in the settings",
+    ),
+    ((SourceStarted,), "waits cut off by a restart of the source stay open until they expire"),
+)
+"""Events, and what stays empty or unknown when none of them ever comes."""
+
+
+def _read(
+    contents: Contents, files: Iterable[str], source_format: SourceFormat, zone: tzinfo
+) -> None:
+    """Take all records of *files*, oldest first."""
+    router, queue_log = Router(), QueueLogReader(zone=zone)
+    for path in files:
+        with bar(size_of(path), Path(path).name) as on_bytes:
+            for record in read_records(
+                path,
+                source_format=source_format,
+                zone=zone,
+                on_bytes=on_bytes,
+                router=router,
+                queue_log=queue_log,
+            ):
+                contents.take(record.value, f"{path}:{record.line_number}")
+    for reason, skipped in queue_log.reading.skipped.items():
+        contents.skipped[reason] = Seen(skipped.count, f"line {skipped.first_line}")
+    contents.finish()
