@@ -115,10 +115,9 @@ class Exposition:
         page[m.BUILD_INFO] = self._build_info
         if show_floor:
             page |= self._of_floor(floor)
-        parts = [
-            part for metric in m.ALL if page.get(metric) for part in (_HEADS[metric], page[metric])
-        ]
-        return "".join(parts).encode("utf-8", "replace") + generate_latest(self._registry)
+        shown = [metric for metric in m.ALL if page.get(metric)]
+        text = "".join([part for metric in shown for part in (_HEADS[metric], page[metric])])
+        return text.encode() + generate_latest(self._registry)
 
     def _of_floor(self, floor: Floor) -> Page:
         sources = {name: seconds(last_ms) for name, last_ms in floor.sources.last_ms.items()}

@@ -17,8 +17,7 @@ from prometheus_client.utils import floatToGoString
 from schemas.metric_names import Metric
 from streams.core.tally import Histogram
 
-# Prometheus reads a NUL as the end of its input: one in a label would cost the whole scrape.
-_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\0": "\ufffd"})
+_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 EXPORTED_EDGES_S: Final = (5, 10, 20, 30, 60, 120, 300, 900, 3600, 14_400, 86_400)
 """The edges that are exported beside the configured thresholds.

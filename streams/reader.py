@@ -210,6 +210,11 @@ class Reader:
         """Records written and not yet read, of all partitions."""
         return sum(position.lag for position in self.positions().values())
 
+    @property
+    def polled_to_end(self) -> bool:
+        """Whether all that the broker last spoke of has been polled."""
+        return all(each.fetched >= each.end_offset for each in self._partitions.values())
+
     def begin(self, starts: Mapping[TP, int], ends: Mapping[TP, int], asked_at: float) -> None:
         """Begin an epoch: each of *starts* is read from its offset on, and ends as *ends* says."""
         self._overtake()

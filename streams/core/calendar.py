@@ -46,10 +46,25 @@ def local(time_ms: int, zone: tzinfo) -> datetime:
     return (EPOCH + timedelta(milliseconds=time_ms)).astimezone(zone)
 
 
+def day_start(time_ms: int, zone: tzinfo) -> int:
+    """The first instant of the local date that a clock in *zone* shows at *time_ms*."""
+    return _first_instant(local(time_ms, zone).date(), zone)
+
+
 def day_of(time_ms: int, zone: tzinfo) -> Day:
-    """The local date that holds *time_ms*; its first instant is the new day's own."""
-    today = local(time_ms, zone).date()
-    return Day(_first_instant(today, zone), _first_instant(today + timedelta(days=1), zone))
+    """The day that holds *time_ms*, from the first instant of its date to that of the next.
+
+    Days do not overlap: where clocks go back over midnight, the hour that is shown again already
+    belongs to the new day.
+    """
+    date_shown = local(time_ms, zone).date()
+    start_ms = _first_instant(date_shown, zone)
+    while True:
+        date_shown += timedelta(days=1)
+        end_ms = _first_instant(date_shown, zone)
+        if time_ms < end_ms:
+            return Day(start_ms, end_ms)
+        start_ms = end_ms
 
 
 def hour_of(time_ms: int, zone: tzinfo) -> int:

@@ -793,17 +793,19 @@ def _fold_life(
     """The life that begins at *start*, and where the next one does.
 
     Channel and segment are the first named in the life and hold for all of it, so a life in which
-    one is named after its first event is folded again with it.
+    one is named after its first event is folded again with it. Which events belong to the life is
+    decided with what was named before each.
     """
     channel = facts[start].channel
     segment = facts[start].segment
+    belongs = start
     while True:
         life = Life(contact, channel, segment)
         at = start
         named = False
         while at < len(facts) and not named:
             fact = facts[at]
-            if at > start and fact.time_ms > life.end_ms(limits):
+            if at > belongs and fact.time_ms > life.end_ms(limits):
                 return life, at
             if fact.rank == SOURCE_STARTED:
                 life.restart(fact, SILENT)
@@ -815,6 +817,7 @@ def _fold_life(
                 channel = channel or fact.channel
                 segment = segment or fact.segment
                 named = True
+                belongs = at
             at += 1
         if not named:
             return life, at

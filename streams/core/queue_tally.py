@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.core import tally as t
-from streams.core.calendar import Day, day_of
+from streams.core.calendar import Day, day_of, day_start
 from streams.core.contact import ABANDONED, ANSWERED, EXPIRED, LEFT, VOICE, Life, Visit
 from streams.core.figures import Live
 
@@ -203,9 +203,18 @@ class QueueTally:
         return self._rolling[name].move(self.panes, tick)
 
     def day(self, tick_ms: int) -> t.Sums:
-        """The local day so far, both ends inclusive; a copy is not made."""
-        start_ms = self._day_of(tick_ms).start_ms
-        return self._days.get(start_ms) or t.Sums()
+        """The local day so far, both ends inclusive; not to be changed by the caller.
+
+        Where clocks went back over midnight, the date shown at the tick may have begun a day ago.
+        """
+        start_ms = day_start(tick_ms, self._zone)
+        days = [sums for begun_ms, sums in self._days.items() if begun_ms >= start_ms]
+        if len(days) == 1:
+            return days[0]
+        total = t.Sums()
+        for sums in days:
+            total.add(sums)
+        return total
 
     def forget_before(self, pane: int) -> None:
         """Drop panes up to *pane*, and all but the last three days."""

@@ -1,0 +1,256 @@
+"""A real worker in a process of its own, as its operators run it, and what a test may ask it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self, TypeVar
+
+import orjson
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams import leash
+from streams.producing import Outlet, Producer
+from streams.replay import stamped, up_to
+from streams.settings import Settings, load_settings
+from streams.sources.recorded import Recorded
+from streams.topics import ensure_topics
+
+PATIENCE_S: Final = 90.0
+"""How long a test waits for what has to come; it says nothing about how long it should take."""
+
+ENDED_BY_LEASH: Final = leash.PATIENCE_S + 15.0
+HOST: Final = "127.0.0.1"
+
+_ADDRESS: Final = re.compile(r"wallboard at http://127\.0\.0\.1:(\d+)/")
+_RECORDS: Final = re.compile(
+    r"^floorwatch_(?:events_total|events_rejected_total)\{.*\} (\d+)$", re.MULTILINE
+)
+
+T = TypeVar("T")
+Labels = frozenset[tuple[str, str]]
+Samples = dict[tuple[str, Labels], float]
+
+
+class Answer(NamedTuple):
+    """What the worker answered to a request."""
+
+    status: int
+    body: bytes
+
+
+def settings_file(folder: Path, settings: Mapping[str, Any]) -> Path:
+    """A settings file with *settings*, on a free port of loopback unless they say otherwise."""
+    path = folder / "floorwatch.yaml"
+    path.write_text(yaml.safe_dump({"host": HOST, "port": 0, **settings}), encoding="utf-8")
+    return path
+
+
+def surroundings(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a command: ours without any floorwatch setting, and *more*."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("FLOORWATCH_")}
+    return {**ours, **(more or {})}
+
+
+def command(*arguments: str | Path, environ: Mapping[str, str] | None = None) -> Any:
+    """Run `floorwatch` with *arguments* until it ends; the completed process, with its texts."""
+    return subprocess.run(
+        [sys.executable, "-m", "streams.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        env=surroundings(environ),
+    )
+
+
+def parsed(page: str) -> Samples:
+    """Every sample of a `/metrics` page by name and labels.
+
+    Raises:
+        ValueError: the page is not what Prometheus reads, or has a series twice.
+    """
+    samples: Samples = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            if key in samples:
+                raise ValueError(f"{key} stands twice")
+            samples[key] = sample.value
+    return samples
+
+
+class RunningWorker:
+    """`floorwatch worker` with a settings file in *folder*; a context manager.
+
+    It ends with the test, also when the test's process is killed. Its log is in the message of
+    every wait that is in vain.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.settings_file = settings_file(folder, settings)
+        self._log_file = folder / "worker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def __enter__(self) -> Self:
+        """Start it; return once it listens."""
+        with self._log_file.open("ab") as log:
+            begins_at = log.tell()
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", leash.__file__),
+                    *(sys.executable, "-m", "streams.cli", "worker"),
+                    *("--settings", str(self.settings_file)),
+                ],
+                env=surroundings(),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._port = self.wait_until(
+                lambda: self._address(begins_at), "the worker said where it listens"
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Stop it, if it still runs."""
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        """All that it has written."""
+        return self._log_file.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> int | None:
+        """Send SIGTERM and wait; its exit code, None if it was not started."""
+        if self._process is None:
+            return None
+        process, self._process = self._process, None
+        try:
+            process.communicate(timeout=ENDED_BY_LEASH)  # a closed leash sends SIGTERM
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return process.returncode
+
+    def get(self, path: str) -> Answer:
+        """What it answers to GET *path*."""
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE_S)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
+        finally:
+            connection.close()
+
+    def first_frame(self) -> bytes:
+        """The first frame of the live stream, as it is on the wire."""
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE_S)
+        try:
+            connection.request("GET", "/api/v1/floor/stream")
+            response = connection.getresponse()
+            lines = iter(response.readline, b"event: floor\n")
+            return b"".join(lines) + response.readline()
+        finally:
+            connection.close()
+
+    def floor(self) -> dict[str, Any]:
+        """The floor document."""
+        document: dict[str, Any] = orjson.loads(self.get("/api/v1/floor").body)
+        return document
+
+    def metrics(self) -> str:
+        """The text of `/metrics`."""
+        return self.get("/metrics").body.decode()
+
+    def wait_until(self, true: Callable[[], T | None], what: str) -> T:
+        """Ask *true* until it gives something that is not false, and return that."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := true()):
+            tail = "\n".join(self.log().splitlines()[-40:])
+            assert self.is_running, f"the worker ended before {what}; its log:\n{tail}"
+            assert time.monotonic() < deadline, f"in vain: {what}; the worker's log:\n{tail}"
+            time.sleep(0.05)
+        return found
+
+    def wait_for_records(self, count: int) -> None:
+        """Return when *count* records are read and a floor made after that is shown.
+
+        A page of `/metrics` is written once for each floor and its process metrics never stand
+        still, so a page that differs belongs to a later floor.
+        """
+        page = ""
+
+        def all_read() -> bool:
+            nonlocal page
+            page = self.metrics()
+            return records_read(page) >= count
+
+        self.wait_until(all_read, f"{count} records were read")
+        self.wait_until(lambda: self.metrics() != page, "the floor was made again")
+
+    def _address(self, begins_at: int) -> int | None:
+        found = _ADDRESS.search(self.log()[begins_at:])
+        return int(found[1]) if found else None
+
+
+def records_read(page: str) -> int:
+    """How many records a worker has taken or rejected, by its `/metrics`."""
+    return sum(map(int, _RECORDS.findall(page)))
+
+
+class Feed:
+    """Sends recorded events to the topics of an installation as `floorwatch replay` does.
+
+    Topics that are missing are created. A context manager.
+
+    Attributes:
+        settings: of the installation.
+    """
+
+    def __init__(self, path: Path, *, partitions: int = 4) -> None:
+        self.settings: Settings = load_settings(path, {})
+        self._producer = Producer(
+            self.settings.bootstrap, ensure_topics(self.settings, partitions)
+        )
+        self._outlet = Outlet(self._producer, self.settings.topics)
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self._producer.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        """Disconnect."""
+        self._producer.__exit__(*exc_info)
+
+    @property
+    def sent(self) -> int:
+        """Records that Kafka has taken; what goes to every partition counts in each."""
+        return self._producer.acknowledged
+
+    def send_until(self, records: Iterable[Recorded], until_ms: int) -> None:
+        """What `replay --until` does: events up to *until_ms*, then a heartbeat of that time."""
+        for arrival_ms, (_, topic, key, value, _) in stamped(up_to(records, until_ms)):
+            self._outlet.send(topic, key, value, arrival_ms)
+        self._producer.finish()
+        assert not self._producer.refused
