@@ -430,14 +430,14 @@ def _ending_on_signals() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise _Ended(number)
 
-    before: dict[int, Callable[..., object] | int | None] = {}
+    before: dict[signal.Signals, Callable[..., object] | int | None] = {}
     try:
-        for number in numbers:
-            before[number] = signal.signal(number, end)
+        for each in numbers:
+            before[each] = signal.signal(each, end)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _say(line: str) -> None:

@@ -67,8 +67,8 @@ def read_moment(text: str, zone: tzinfo) -> int:
         pass
     try:
         local = datetime.fromisoformat(text)
-        return int(local.replace(tzinfo=local.tzinfo or zone).timestamp() * 1000 // 1)
-    except (ValueError, OverflowError):
+        return read_instant(local.replace(tzinfo=local.tzinfo or zone).isoformat())
+    except ValueError:
         raise click.BadParameter(f"{text!r}: expected {_EPOCH_FORMS}") from None
 
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import tzinfo
-from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
 import orjson
 
 from schemas.codec import Decoder, Unreadable
-from schemas.instants import read_instant
 from streams.core.calendar import DAY
 from streams.core.contact import Life, Limits, Visit
 from streams.core.durations import read_duration, read_zone
 from streams.core.figures import Entry
 from streams.core.formulas import FORMULA_IDS
-from streams.core.policy import BadSetting, PolicyBook
+from streams.core.policy import PolicyBook
 from streams.core.reporting import GROUPINGS, IntervalReport, TickReport, Timed, visit_line
-from streams.settings import Settings, load_settings
-from streams.sources.recorded import SOURCE_FORMATS, SourceFormat, read_records
+from streams.parameters import (
+    DURATION,
+    FILE,
+    Written,
+    read_moment,
+    settings_of,
+    settings_options,
+)
+from streams.progress import bar
+from streams.settings import Settings
+from streams.sources.recorded import SOURCE_FORMATS, SourceFormat, read_records, size_of
 
 SHOWN: Final = (
     "at",
@@ -72,31 +77,73 @@ class Options:
     tick_ms: int
 
 
+def _zone_name(text: str) -> str:
+    read_zone(text)
+    return text
+
+
+def _groupings(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    for part in parts:
+        if part not in GROUPINGS:
+            raise ValueError(f"{part!r}: expected any of {', '.join(GROUPINGS)}")
+    if {"hour", "day"} <= set(parts):
+        raise ValueError(f"{text!r}: hour and day at once; take one of them")
+    return parts
+
+
 @click.command("report", epilog=EXAMPLE)
-@click.argument("files", nargs=-1)
-@click.option("--settings", "settings_file", type=click.Path(), help="Settings file (YAML).")
-@click.option("--by", default="queue", help=f"Any of {', '.join(GROUPINGS)}, joined by commas.")
-@click.option("--every", help="Look at rolling windows this often, as 5m.")
-@click.option("--window", default="15m,60m,day", help="Windows to look at with --every.")
-@click.option("--attribute", type=click.Choice(["arrival", "outcome"]), default="arrival")
+@click.argument("files", nargs=-1, type=FILE, metavar="FILE...")
+@click.option(
+    "--by",
+    type=Written("groupings", _groupings),
+    default="queue",
+    show_default=True,
+    help=f"Any of {', '.join(GROUPINGS)}, joined by commas.",
+)
+@click.option("--every", type=DURATION, help="Look at rolling windows this often, as 5m.")
+@click.option("--window", default="15m,60m,day", show_default=True, help="Windows, with --every.")
+@click.option(
+    "--attribute",
+    type=click.Choice(["arrival", "outcome"]),
+    default="arrival",
+    show_default=True,
+    help="Put counts at the arrival of their visit, or each at its own moment as the live worker.",
+)
 @click.option("--formula", type=click.Choice(FORMULA_IDS), help="Only this formula.")
-@click.option("--threshold", help="Threshold T of every queue, as 20s.")
-@click.option("--short-abandon", help="Short-abandon limit S of every queue, as 5s.")
-@click.option("--instant-within", help="Longest wait of instant service; 0s: never queued only.")
-@click.option("--tz", help="Zone of hours and days, and of times without offset.")
+@click.option("--threshold", type=DURATION, help="Threshold T of every queue, as 20s.")
+@click.option("--short-abandon", type=DURATION, help="Short-abandon limit S, as 5s.")
+@click.option(
+    "--instant-within", type=DURATION, help="Longest wait of instant service; 0s: never queued."
+)
+@click.option(
+    "--tz",
+    type=Written("zone", _zone_name),
+    metavar="ZONE",
+    help="Zone of hours and days, and of times without offset.",
+)
 @click.option("--visits", is_flag=True, help="One line per visit, with the rule that decided.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table")
-@click.option("--source-format", type=click.Choice(SOURCE_FORMATS), default="canonical")
-@click.option("--bootstrap", help="Read the topics of this Kafka instead of files.")
-@click.option("--from", "from_time", help="With --bootstrap: the first instant, RFC 3339.")
-@click.option("--to", "to_time", help="With --bootstrap: the last instant, RFC 3339.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--source-format", type=click.Choice(SOURCE_FORMATS), default="canonical", show_default=True
+)
+@click.option("--from", "from_time", metavar="TIME", help="With --bootstrap: the first instant.")
+@click.option("--to", "to_time", metavar="TIME", help="With --bootstrap: the end, not included.")
+@settings_options
 def report_command(**given: Any) -> None:  # noqa: ANN401 # click hands over what was typed
     """Report the numbers of recorded events.
 
     FILE... are canonical events (JSON lines, also .gz, `-` for standard input). Without --every
     the whole input is one interval, per queue and for all of them (`*`), or split by hour or day.
+    With --bootstrap the topics are read instead of files.
     """
-    settings = load_settings(given["settings_file"], os.environ)
+    settings = settings_of(given["settings_file"], given["bootstrap"])
     options = _options(settings, given)
     source = _source(settings, options, given)
     if given["visits"]:
@@ -107,69 +154,44 @@ def report_command(**given: Any) -> None:  # noqa: ANN401 # click hands over wha
 
 
 def _options(settings: Settings, given: Mapping[str, Any]) -> Options:
-    by = _parts("--by", given["by"], GROUPINGS)
-    if "hour" in by and "day" in by:
-        raise BadSetting("--by", "hour and day at once; take one of them", value=given["by"])
     policies = settings.policy.overridden(
-        threshold_ms=_duration("--threshold", given["threshold"]),
-        short_abandon_ms=_duration("--short-abandon", given["short_abandon"]),
-        instant_within_ms=_duration("--instant-within", given["instant_within"]),
+        threshold_ms=given["threshold"],
+        short_abandon_ms=given["short_abandon"],
+        instant_within_ms=given["instant_within"],
         formula=given["formula"],
-        zone_name=_zone_name(given["tz"]),
+        zone_name=given["tz"],
     )
-    every_ms = _duration("--every", given["every"])
-    if every_ms is not None and (every_ms < settings.tick_ms or every_ms % settings.tick_ms):
-        shown = f"a whole multiple of the tick, {settings.tick_ms // 1000}s"
-        raise BadSetting("--every", f"expected {shown}", value=given["every"])
+    every_ms, tick_ms = given["every"], settings.tick_ms
+    if every_ms is not None and (every_ms < tick_ms or every_ms % tick_ms):
+        raise click.UsageError(
+            f"--every: expected a whole multiple of the tick, {tick_ms // 1000}s"
+        )
     names = [name for name in given["window"].split(",") if name]
-    windows = {name: _window(name, settings.tick_ms) for name in names if name != DAY}
-    limits = Limits(settings.rest_ms, settings.allowed_lateness_ms, settings.max_events_per_contact)
     return Options(
         policies=policies,
-        limits=limits,
+        limits=Limits(
+            settings.rest_ms, settings.allowed_lateness_ms, settings.max_events_per_contact
+        ),
         zone=policies.queue("", "voice", 0).zone,
-        by=by,
+        by=given["by"],
         by_arrival=given["attribute"] == "arrival",
         every_ms=every_ms,
-        windows=windows,
+        windows={name: _window(name, tick_ms) for name in names if name != DAY},
         days=DAY in names,
         formulas=(given["formula"],) if given["formula"] else FORMULA_IDS,
-        tick_ms=settings.tick_ms,
+        tick_ms=tick_ms,
     )
 
 
 def _window(name: str, tick_ms: int) -> int:
-    width_ms = _duration("--window", name) or 0
+    try:
+        width_ms = read_duration(name)
+    except ValueError as wrong:
+        raise click.UsageError(f"--window: {wrong}") from None
     if width_ms <= 0 or width_ms % tick_ms:
-        expected = f"expected day or a whole multiple of {tick_ms // 1000}s, as 15m"
-        raise BadSetting("--window", expected, value=name)
+        expected = f"day, or a whole multiple of {tick_ms // 1000}s such as 15m"
+        raise click.UsageError(f"--window: {name!r}: expected {expected}")
     return width_ms
-
-
-def _duration(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return read_duration(text)
-    except ValueError as error:
-        raise BadSetting(option, str(error), value=text) from None
-
-
-def _zone_name(text: str | None) -> str | None:
-    try:
-        if text is not None:
-            read_zone(text)
-        return text
-    except ValueError as error:
-        raise BadSetting("--tz", str(error), value=text) from None
-
-
-def _parts(option: str, text: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split(",") if part.strip())
-    for part in parts:
-        if part not in allowed:
-            raise BadSetting(option, f"expected any of {', '.join(allowed)}", value=part)
-    return parts
 
 
 # -- where the events come from ---------------------------------------------------------------
@@ -185,9 +207,11 @@ class Placed:
 
 def _source(settings: Settings, options: Options, given: Mapping[str, Any]) -> Iterator[Placed]:
     if given["bootstrap"]:
-        from_ms = read_instant(given["from_time"]) if given["from_time"] else None
-        to_ms = read_instant(given["to_time"]) if given["to_time"] else None
-        return _from_topics(settings, given["bootstrap"], from_ms, to_ms)
+        edges = [
+            None if given[name] is None else read_moment(given[name], options.zone)
+            for name in ("from_time", "to_time")
+        ]
+        return _from_topics(settings, *edges)
     if not given["files"]:
         raise click.UsageError("name a FILE of recorded events, `-` for standard input")
     return _from_files(settings, options, given["files"], given["source_format"])
@@ -199,13 +223,10 @@ def _from_files(
     decoder = Decoder(settings.max_record_bytes)
     arrival_ms = 0
     unreadable = 0
-    with ExitStack() as stack:
-        for path in files:
+    for path in files:
+        with bar(size_of(path), path) as on_bytes:
             for record in read_records(
-                path,
-                source_format=source_format,
-                zone=options.zone,
-                on_bytes=_progress(stack, path),
+                path, source_format=source_format, zone=options.zone, on_bytes=on_bytes
             ):
                 try:
                     event, time_ms = decoder.decode(record.value)
@@ -222,32 +243,14 @@ def _from_files(
         )
 
 
-def _progress(stack: ExitStack, path: str) -> Callable[[int], None] | None:
-    """A bar on standard error, on a terminal only."""
-    if path == "-" or not sys.stderr.isatty():
-        return None
-    size = Path(path).stat().st_size
-    bar = stack.enter_context(
-        click.progressbar(length=size, label=Path(path).name, file=sys.stderr)
-    )
-    seen = 0
-
-    def on_bytes(read: int) -> None:
-        nonlocal seen
-        bar.update(read - seen)
-        seen = read
-
-    return on_bytes
-
-
 def _from_topics(
-    settings: Settings, bootstrap: str, from_ms: int | None, to_ms: int | None
+    settings: Settings, from_ms: int | None = None, to_ms: int | None = None
 ) -> Iterator[Placed]:
     from streams.recall import recall  # noqa: PLC0415 # files need no Kafka client
 
     decoder = Decoder(settings.max_record_bytes)
     arrivals: dict[object, int] = {}
-    for place, record_ms, value in recall(bootstrap, settings.topics.in_use(), from_ms):
+    for place, record_ms, value in recall(settings.bootstrap, settings.topics.in_use(), from_ms):
         arrival_ms = arrivals[place] = max(arrivals.get(place, 0), record_ms)
         try:
             event, time_ms = decoder.decode(value)

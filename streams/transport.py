@@ -32,7 +32,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.app import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT, Message, StreamT
@@ -111,8 +111,8 @@ class Health:
     """What a watchdog needs. Instants are of the monotonic clock, in seconds; None is never.
 
     Attributes:
-        polled_at: when a poll last came back, with records or without: every second at the latest,
-            except in a rebalance.
+        polled_at: when a poll last came back, with records or without: every second or so, except
+            in a rebalance, while the sink has no room, and for a worker without partitions.
         moved_at: when a batch last went through the sink.
         broker_answered_at: when the broker was last asked where the partitions end, and answered.
         rebalancing: whether the group is sharing out its partitions.
@@ -294,6 +294,7 @@ class _Consumer(driver.Consumer):
         self.seeking = asyncio.Lock()
         self.announced: frozenset[TP] = frozenset()
         self.asked_for: frozenset[TP] = frozenset()
+        self.beginning: asyncio.Future[None] | None = None
         self.client = _Client(
             self, loop=self.loop, thread_loop=self.loop, Worker=_NoThread, beacon=self.beacon
         )
@@ -313,6 +314,9 @@ class _Consumer(driver.Consumer):
             await self.client.commit(self.reader.committable())
             self.reader.end()
             self.announced = frozenset()
+            if self.beginning is not None and not self.beginning.done():
+                self.beginning.cancel()
+                await asyncio.wait({self.beginning})
             given_up, self.asked_for = self.asked_for, frozenset()
             if given_up:
                 await self.reader.sink.revoked(given_up)
@@ -326,27 +330,39 @@ class _Consumer(driver.Consumer):
 
         Faust calls it when the partitions of an assignment are settled, and after a poll that came
         back while reading was suspended. What it returns would go into Faust's own books.
+
+        Raises:
+            IllegalStateError: the next rebalance came in between, as Faust expects of a seek.
         """
         async with self.seeking:
             tps = self.announced
             if tps and tps == self.reader.owned:
                 self.client.seek_all(self.reader.begin_again())
             elif tps:
-                self.asked_for = tps
-                wanted = await self.reader.sink.assigned(tps)
-                asked_at = monotonic()
-                firsts, ends = await self.client.bounds(tps)
-                starts = {}
-                for tp in tps:
-                    start = wanted.get(tp)
-                    starts[tp] = firsts[tp] if start is None else start
-                    if not firsts[tp] <= starts[tp] <= ends[tp]:
-                        self.reader.sink.gap(tp, starts[tp], firsts[tp])
-                        starts[tp] = firsts[tp]
-                self.reader.begin(starts, ends, asked_at)
-                self.client.seek_all(starts)
-                log.info("reading %s, %d records behind", _listed(tps), self.reader.lag)
+                self.beginning = asyncio.ensure_future(self._begin(tps))
+                try:
+                    await self.beginning
+                except asyncio.CancelledError:
+                    if tps is self.announced:
+                        raise
+                    raise IllegalStateError("the partitions were taken away again") from None
         return {}
+
+    async def _begin(self, tps: frozenset[TP]) -> None:
+        self.asked_for = tps
+        wanted = await self.reader.sink.assigned(tps)
+        asked_at = monotonic()
+        firsts, ends = await self.client.bounds(tps)
+        starts = {}
+        for tp in tps:
+            start = wanted.get(tp)
+            starts[tp] = firsts[tp] if start is None else start
+            if not firsts[tp] <= starts[tp] <= ends[tp]:
+                self.reader.sink.gap(tp, starts[tp], firsts[tp])
+                starts[tp] = firsts[tp]
+        self.client.seek_all(starts)
+        self.reader.begin(starts, ends, asked_at)
+        log.info("reading %s, %d records behind", _listed(tps), self.reader.lag)
 
     async def verify_all_partitions_active(self) -> None:
         """Leave this to the watchdog, which `health` serves: Faust's looks for its own commits."""

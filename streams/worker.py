@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import platform
 import sys
@@ -319,6 +320,8 @@ def run_worker(settings: Settings) -> int:
     )
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # What a partition remembers is many small objects that live for hours and form no cycles.
+    gc.set_threshold(100_000, 20, 100)
     log.info("floorwatch %s on Python %s", version("floorwatch"), platform.python_version())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -259,9 +259,6 @@ class Partition:
         self, contact: str, life: Life | None, fact: Fact, *, replaces: bool = False
     ) -> None:
         """Fold *contact* again with *fact* among its events, and count the difference."""
-        if life is not None:
-            # What time alone did before this event was so, even if the event now changes it.
-            life.run_to(fact.time_ms - 1, self)
         old = [] if life is None else _chain(life)
         home = fact.source if life is None else life.home
         self._fold_again(contact, old, [fact], home, 0 if replaces else fact.time_ms)
@@ -272,6 +269,8 @@ class Partition:
         """Fold the facts of *old* lives and the new *facts* from nothing."""
         ids: set[str] = set()
         for life in old:
+            # What time alone did before the change was so, even if it now looks different.
+            life.run_to(changed_ms - 1, self)
             facts += life.facts
             facts += [_marker(time_ms) for time_ms in life.dropped or ()]
             ids.update(life.ids)

@@ -717,7 +717,9 @@ def test_a_queue_that_left_the_floor_is_forgotten() -> None:
 
 # -- labels -------------------------------------------------------------------------------------
 
-HOSTILE = st.text(st.sampled_from('\\"\n\r\t\0 %{}=,#ñ\u2028\u0085') | st.characters(), min_size=1)
+HOSTILE = st.text(
+    st.sampled_from('\\"\n\r\t\0 %{}=,#ñ\u2028\u0085') | st.characters(codec="utf-8"), min_size=1
+)
 
 
 @given(queue=HOSTILE, channel=HOSTILE, segment=HOSTILE, source=HOSTILE)

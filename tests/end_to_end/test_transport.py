@@ -267,6 +267,19 @@ async def test_a_sink_that_raises_stops_the_worker_with_that_and_its_batch_is_no
     assert await committed(kafka, options.name, names["calls"]) in (None, 0)
 
 
+async def test_a_sink_that_cannot_say_where_to_begin_stops_the_worker_with_that(
+    new_topics: NewTopics, options: TransportOptions
+) -> None:
+    class Torn(Notebook):
+        async def assigned(self, tps: Collection[TP]) -> Mapping[TP, int | None]:
+            raise ZeroDivisionError("a torn snapshot")
+
+    new_topics({"calls": 1, "queues": 1})
+
+    with pytest.raises(ZeroDivisionError, match="a torn snapshot"):
+        await asyncio.wait_for(run(create_app(options, Torn()), asyncio.Event()), PATIENCE_S)
+
+
 async def test_kafka_is_told_how_far_the_sink_is(
     kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -89,7 +89,12 @@ def banks_day(folder: Path) -> Recording:
     return Recording(path, "+03:00", ("calls",))
 
 
-def timed(records: list[Recorded]) -> list[Timed]:
+def banks_month() -> Recording:
+    """All of it, for those who have it."""
+    return Recording(BANK_MONTH, "+03:00", ("calls",))
+
+
+def timed(records: Iterable[Recorded]) -> list[Timed]:
     """*records* as events with their arrival, as a file of them would be read."""
     decode = Decoder().decode
     arrival_ms = 0

@@ -59,8 +59,10 @@ def surroundings(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**ours, **(more or {})}
 
 
-def command(*arguments: str | Path, environ: Mapping[str, str] | None = None) -> Any:
-    """Run `floorwatch` with *arguments* until it ends; the completed process, with its texts."""
+def command(
+    *arguments: str | Path, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `floorwatch` with *arguments* until it ends."""
     return subprocess.run(
         [sys.executable, "-m", "streams.cli", *map(str, arguments)],
         capture_output=True,
@@ -229,9 +231,7 @@ class Feed:
 
     def __init__(self, path: Path, *, partitions: int = 4) -> None:
         self.settings: Settings = load_settings(path, {})
-        self._producer = Producer(
-            self.settings.bootstrap, ensure_topics(self.settings, partitions)
-        )
+        self._producer = Producer(self.settings.bootstrap, ensure_topics(self.settings, partitions))
         self._outlet = Outlet(self._producer, self.settings.topics)
 
     def __enter__(self) -> Self:
@@ -239,9 +239,9 @@ class Feed:
         self._producer.__enter__()
         return self
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         """Disconnect."""
-        self._producer.__exit__(*exc_info)
+        self._producer.__exit__(kind, *exc_info)
 
     @property
     def sent(self) -> int:

@@ -104,7 +104,8 @@ def test_a_leap_second_stays_refused_elsewhere_after_one_was_read() -> None:
         pytest.param("2026-11-24T10:00Z", id="no seconds"),
         pytest.param("2026-11-24T10:00:03Z\n", id="a line end"),
         pytest.param(" 2026-11-24T10:00:03Z", id="a leading space"),
-        pytest.param("2026-11-24T10:00:0３Z", id="a digit of another script"),
+        pytest.param("2026-11-24T10:00:0３Z", id="a second of another script"),
+        pytest.param("２026-11-24T10:00:03Z", id="a year of another script"),
         pytest.param("1795503603250", id="a number"),
         pytest.param(f"2026-11-24T10:00:03.{'1' * 44}Z", id="65 characters"),
     ],
@@ -117,6 +118,17 @@ def test_what_is_no_instant_is_refused_and_not_repeated(text: str) -> None:
         read_instant(text)
 
     assert not text or text not in str(refused.value)
+
+
+def test_the_ends_of_time_stay_refused_after_their_minutes_were_read() -> None:
+    read_instant("9999-12-31T23:59:00Z")
+    read_instant("0001-01-01T00:00:00Z")
+    read_instant("2026-11-24T10:00:59-00:01")
+    read_instant("2026-11-24T10:00:00+00:01")
+
+    for text in ("9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"):
+        with pytest.raises(ValueError, match="outside the years"):
+            read_instant(text)
 
 
 def test_64_characters_are_not_too_many() -> None:
