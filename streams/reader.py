@@ -165,12 +165,21 @@ class Position:
 class _Progress:
     """The mutable side of a `Position`; `fetched` is the offset after the last record polled."""
 
-    __slots__ = ("end_offset", "end_seen_at", "fetched", "moved_at", "next_offset", "timestamp_ms")
+    __slots__ = (
+        "behind_since",
+        "end_offset",
+        "end_seen_at",
+        "fetched",
+        "moved_at",
+        "next_offset",
+        "timestamp_ms",
+    )
 
     def __init__(self, start: int, now: float) -> None:
         self.next_offset = self.fetched = self.end_offset = start
         self.end_seen_at = self.moved_at = now
         self.timestamp_ms: int | None = None
+        self.behind_since: float | None = None
 
 
 class Reader:
@@ -209,6 +218,16 @@ class Reader:
     def lag(self) -> int:
         """Records written and not yet read, of all partitions."""
         return sum(position.lag for position in self.positions().values())
+
+    @property
+    def behind_since(self) -> float | None:
+        """Since when a partition has had something to read and none of it was read.
+
+        The earliest of all partitions, on the monotonic clock, in seconds; None when each is read
+        to its end or moves on.
+        """
+        since = [each.behind_since for each in self._partitions.values()]
+        return min((each for each in since if each is not None), default=None)
 
     @property
     def polled_to_end(self) -> bool:
@@ -310,6 +329,7 @@ class Reader:
         progress.next_offset = last.offset + 1
         progress.timestamp_ms = last.timestamp
         progress.moved_at = self.moved_at = monotonic()
+        progress.behind_since = None
 
     def note_ends(self, ends: Mapping[TP, int], asked_at: float) -> None:
         """Note where partitions end, as the broker said to a question of *asked_at*."""
@@ -319,6 +339,10 @@ class Reader:
             if progress is not None:
                 progress.end_offset = end
                 progress.end_seen_at = asked_at
+                if end <= progress.next_offset:
+                    progress.behind_since = None
+                elif progress.behind_since is None:
+                    progress.behind_since = asked_at
 
     def behind_with_nothing_to_do(self) -> list[TP]:
         """Partitions that are behind their end although all that was polled is processed."""

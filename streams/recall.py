@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.topics import TopicMissing, how_to_create, look
+
 Place = tuple[str, int]
 
 
@@ -18,10 +20,19 @@ def recall(
     With *from_ms* each partition is read from its first record stamped then or later.
 
     Raises:
-        aiokafka.errors.KafkaError: the broker is unreachable or a topic does not exist.
+        BrokerUnreachable: no Kafka answers.
+        TopicMissing: a topic is not there.
     """
+    names = tuple(topics)
+    there = look(bootstrap, names).topics
+    for name in names:
+        if name not in there:
+            raise TopicMissing(how_to_create(name, bootstrap))
+    parts = [
+        TopicPartition(name, number) for name in names for number in range(there[name].partitions)
+    ]
     loop = asyncio.new_event_loop()
-    records = _records(bootstrap, tuple(topics), from_ms)
+    records = _records(bootstrap, parts, from_ms)
     try:
         while True:
             try:
@@ -35,16 +46,11 @@ def recall(
 
 
 async def _records(
-    bootstrap: str, topics: tuple[str, ...], from_ms: int | None
+    bootstrap: str, parts: list[TopicPartition], from_ms: int | None
 ) -> AsyncGenerator[list[tuple[Place, int, bytes | None]], None]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        parts = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in sorted(await _numbers(consumer, topic))
-        ]
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         await consumer.seek_to_beginning(*parts)
@@ -62,11 +68,6 @@ async def _records(
             left = {part for part in left if await consumer.position(part) < ends[part]}
     finally:
         await consumer.stop()
-
-
-async def _numbers(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()
-    return consumer.partitions_for_topic(topic) or set()
 
 
 async def _seek(

@@ -116,6 +116,7 @@ class Health:
         moved_at: when a batch last went through the sink.
         broker_answered_at: when the broker was last asked where the partitions end, and answered.
         rebalancing: whether the group is sharing out its partitions.
+        behind_since: since when a partition has had something to read and none of it was read.
         lag: records written and not yet read.
     """
 
@@ -123,6 +124,7 @@ class Health:
     moved_at: float | None
     broker_answered_at: float | None
     rebalancing: bool
+    behind_since: float | None
     lag: int
 
 
@@ -193,6 +195,7 @@ def health(app: App) -> Health:
         moved_at=reader.moved_at,
         broker_answered_at=reader.broker_answered_at,
         rebalancing=app.rebalancing,
+        behind_since=reader.behind_since,
         lag=reader.lag,
     )
 

@@ -97,11 +97,10 @@ def tick_after(records: Iterable[Recorded]) -> int:
 def instants_of(records: Iterable[Recorded]) -> list[int]:
     """Ticks over the whole day; half of them are the very moment of an event."""
     times_ms = sorted(map(time_of, records))
-    first_ms, last_ms = times_ms[0], times_ms[-1]
     instants = set()
     for number in range(1, INSTANTS // 2 + 1):
-        from_ms = first_ms + (last_ms - first_ms) * number // (INSTANTS // 2 + 1)
-        on_tick_ms = next(ms for ms in times_ms if ms >= from_ms and ms % TICK_MS == 0)
+        later_ms = times_ms[len(times_ms) * number // (INSTANTS // 2 + 1) :]
+        on_tick_ms = next(ms for ms in later_ms if ms % TICK_MS == 0)
         instants |= {on_tick_ms, on_tick_ms + number * TICK_MS}
     assert len(instants) == INSTANTS
     return sorted(instants)

@@ -189,6 +189,26 @@ def test_a_position_knows_its_lag_and_its_last_timestamp() -> None:
     assert reader.lag == 2
 
 
+def test_a_partition_is_behind_since_its_end_was_first_seen_ahead_and_until_it_moves() -> None:
+    reader, _ = reader_at(p0=0, p1=0)
+    assert reader.behind_since is None
+
+    reader.note_ends({CALLS_0: 4, CALLS_1: 0}, asked_at=50.0)
+    reader.note_ends({CALLS_0: 4, CALLS_1: 3}, asked_at=51.0)
+    assert reader.behind_since == 50.0
+
+    reader.process(polled(reader, CALLS_0, 0, 1))
+    assert reader.behind_since == 51.0
+
+    reader.process(polled(reader, CALLS_1, 0, 1, 2))
+    reader.note_ends({CALLS_0: 4, CALLS_1: 3}, asked_at=52.0)
+    assert reader.behind_since == 52.0
+
+    reader.process(polled(reader, CALLS_0, 2, 3))
+    reader.note_ends({CALLS_0: 4, CALLS_1: 3}, asked_at=53.0)
+    assert reader.behind_since is None
+
+
 def test_a_partition_with_a_batch_under_way_is_not_read_to_its_end() -> None:
     reader, _ = reader_at(p0=0)
 
