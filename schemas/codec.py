@@ -80,6 +80,8 @@ class Decoder:
         unknown_fields: how many fields no event type has were met, and left out, so far.
     """
 
+    __slots__ = ("_decode_strictly", "_expects_unknown_fields", "_max_bytes", "unknown_fields")
+
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.unknown_fields = 0
         self._max_bytes = max_bytes

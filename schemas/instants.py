@@ -24,7 +24,8 @@ _LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _MINUTE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):", re.ASCII)
 _REST: Final = re.compile(r"(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 _FINER: Final = re.compile(r"(\d\d\.\d{3})\d+(.+)", re.ASCII)
-_MINUTE_LENGTH: Final = len("1999-08-01T00:10:")
+_THE_MINUTE: Final = slice(len("1999-08-01T00:10:"))
+_THE_REST: Final = slice(_THE_MINUTE.stop, None)
 
 # Text of a minute and text of what follows it, each to its share of the sum. Neighbouring events
 # share their minute, and there are few ways to end one, so almost every instant is two look-ups.
@@ -43,17 +44,17 @@ def read_instant(text: str) -> int:
     Raises:
         ValueError: it is not such an instant; the text of the error does not repeat it.
     """
-    minute_ms = _minutes.get(text[:_MINUTE_LENGTH])
-    rest_ms = _rests.get(text[_MINUTE_LENGTH:])
-    if minute_ms is None or rest_ms is None:
-        return _read_anew(text)
-    return minute_ms + rest_ms
+    try:
+        return _minutes[text[_THE_MINUTE]] + _rests[text[_THE_REST]]
+    except KeyError:
+        pass
+    return _read_anew(text)
 
 
 def _read_anew(text: str) -> int:
     if len(text) > MAX_INSTANT_LENGTH:
         raise ValueError("too long for an instant")
-    minute_text, rest_text = text[:_MINUTE_LENGTH], text[_MINUTE_LENGTH:]
+    minute_text, rest_text = text[_THE_MINUTE], text[_THE_REST]
     if finer := _FINER.fullmatch(rest_text):
         return read_instant(minute_text + finer[1] + finer[2])
     minute = _MINUTE.fullmatch(minute_text)

@@ -6,10 +6,9 @@ The newest event of each agent and queue wins, by (time, sequence, id), in whate
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
-from schemas.events import AgentChanged, QueueClosed, QueueObserved, QueueOpened
-
+from schemas.events import AgentChanged, AgentState, QueueClosed, QueueObserved, QueueOpened
 from streams.core.policy import PolicyBook
 
 MAX_AGENTS: Final = 200_000
@@ -124,10 +123,12 @@ class Staffing:
             self.agents[event.agent] = Presence(order, event.state, queues)
 
     def agents_by_state(self) -> dict[str, dict[str, int]]:
-        """How many agents of each queue are in each state."""
+        """How many agents of each queue are in each state, none left out."""
         staff: dict[str, dict[str, int]] = {}
         for presence in self.agents.values():
             for queue in presence.queues:
-                states = staff.setdefault(queue, {})
-                states[presence.state] = states.get(presence.state, 0) + 1
+                states = staff.get(queue)
+                if states is None:
+                    states = staff[queue] = dict.fromkeys(get_args(AgentState), 0)
+                states[presence.state] += 1
         return staff

@@ -238,6 +238,8 @@ def test_samples_carry_no_timestamp_and_whole_numbers_no_point() -> None:
     samples = [line for line in page.text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"floorwatch_\w+(\{.*\})? -?\d+(\.\d+)?", line) for line in samples)
     assert 'floorwatch_contacts_waiting{queue="care",channel="voice"} 1\n' in page.text
+    threshold = "floorwatch_service_level_threshold_seconds"
+    assert f'{threshold}{{queue="care",channel="voice"}} 20\n' in page.text
     assert page.value("oldest_waiting_timestamp_seconds", queue="care") == BASE_MS / 1000 + 50
 
 
@@ -677,16 +679,17 @@ def test_before_the_first_catch_up_nothing_of_the_floor_is_shown() -> None:
 
 
 def test_each_page_is_the_one_that_a_new_worker_would_write() -> None:
-    kept = an_exposition()
-    events = a_morning()
+    policies = book({"defaults": {"export_formulas": "all"}})
+    kept = an_exposition(policies)
+    events = (*a_morning(), call(81.4, "queued", contact="call-14"))
 
-    for now_s in (0, 3, 14, 27, 28, 40, 67, 68, 81.5, 1000, 5000, 90_000):
+    for now_s in (0, 3, 14, 27, 28, 40, 67, 68, 81.3, 81.5, 1000, 5000, 90_000):
         known = [event for event in events if event.at + event.delay <= now_s]
         floor = floor_at(now_s, *known, is_behind=now_s == 68)
         page = kept.render(floor, PIPELINE, show_floor=True)
         again = kept.render(floor, PIPELINE, show_floor=True)
         assert page == again
-        assert Page(page.decode()).samples == page_of(floor, pipeline=PIPELINE).samples
+        assert Page(page.decode()).samples == page_of(floor, policies, pipeline=PIPELINE).samples
 
 
 def test_a_floor_that_changes_in_place_is_not_taken_for_the_one_before() -> None:
@@ -698,6 +701,7 @@ def test_a_floor_that_changes_in_place_is_not_taken_for_the_one_before() -> None
     queue.counters["offered"] += 1
     queue.corrections["offered", "none"] = 5
     queue.windows["15m"].counts[0] += 1
+    queue.windows["60m"].responses[9_000] = 100
     queue.waits["answered"].observe(1)
     page = Page(kept.render(floor, Pipeline(), show_floor=True).decode())
 

@@ -405,8 +405,7 @@ def _await(
     """What is in *topics* as soon as that is enough, or after `PATIENCE_S` seconds."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        there = look(kafka.bootstrap, topics).topics
-        sent = read_back(kafka.bootstrap, there) if there else []
+        sent = read_back(kafka.bootstrap, topics)
         if is_enough(sent) or time.monotonic() > deadline:
             return sent
         time.sleep(0.2)

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.topics import look
+
 ROOT: Final = Path(__file__).parents[2]
 COMMAND: Final = (sys.executable, "-m", "streams.cli")
 
@@ -61,18 +63,18 @@ class Sent(NamedTuple):
 
 def read_back(bootstrap: str, topics: Iterable[str]) -> list[Sent]:
     """Every record of *topics*: each partition from its first to its last, one after another."""
-    return asyncio.run(_read_back(bootstrap, list(topics)))
+    there = look(bootstrap, topics).topics
+    places = [
+        TopicPartition(name, partition)
+        for name, topic in there.items()
+        for partition in range(topic.partitions)
+    ]
+    return asyncio.run(_read_back(bootstrap, places))
 
 
-async def _read_back(bootstrap: str, topics: list[str]) -> list[Sent]:
+async def _read_back(bootstrap: str, places: list[TopicPartition]) -> list[Sent]:
+    sent = []
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer:
-        await consumer.topics()
-        places = [
-            TopicPartition(topic, partition)
-            for topic in topics
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        sent = []
         for place in places:
             consumer.assign([place])
             end = (await consumer.end_offsets([place]))[place]
