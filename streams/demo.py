@@ -338,10 +338,9 @@ class Worker:
         Raises:
             DemoBroken: it has ended.
         """
-        code = self._process.poll()
-        if code is not None:
+        if self._process.poll() is not None:
             self._listener.join()
-            raise DemoBroken(f"the worker ended (exit code {code}); it said:\n{self.last_words()}")
+            raise DemoBroken(f"the worker ended by itself; it said:\n{self.last_words()}")
 
     def last_words(self) -> str:
         """The last lines that it wrote."""

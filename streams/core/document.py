@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from schemas.instants import write_instant
 from streams.core import tally as t
-from streams.core.figures import Entry, Live, entry_of
+from streams.core.figures import Entry, Live, entry_of, threshold_figures
 from streams.core.floor import WINDOWS, Floor, QueueFloor
 from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
 from streams.core.judgement import judge
@@ -36,7 +36,7 @@ def floor_document(
         "queues": [
             _tile(queue, policies, floor) for queue in floor.queues.values() if _is_shown(queue)
         ],
-        "entries": [*_entries(floor, policies), *_floor_entries(floor)],
+        "entries": [*_entries(floor, policies), *_floor_entries(floor, policies)],
     }
 
 
@@ -114,49 +114,55 @@ def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
         policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
         visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
         now_ms = queue.as_of_ms if queue.catching_up else floor.now_ms
-        definitions = {
-            "threshold_s": visits.threshold_ms / 1000,
-            "formula": policy.formula,
-        }
-        sums = {**queue.windows, TOTAL: totals_of(queue.net, visits)}
-        for window, of_window in sums.items():
-            yield entry_of(
-                of_window,
-                queue.live,
-                _head(floor, window, queue.queue, queue.channel, now_ms) | definitions,
-                as_of_ms=now_ms,
-                formulas=FORMULA_IDS,
-            )
+        for window, sums in queue.windows.items():
+            thresholds = sums.thresholds.keys() or {visits.threshold_ms}
+            head = _head(queue, window, policy.formula, queue.tick_ms, now_ms, thresholds)
+            yield _entry(sums, queue.live, head, now_ms)
+        thresholds = {visits.threshold_ms}
+        head = _head(queue, TOTAL, policy.formula, now_ms, now_ms, thresholds)
+        yield _entry(totals_of(queue.net, visits), queue.live, head, now_ms)
 
 
-def _floor_entries(floor: Floor) -> Iterable[Entry]:
+def _floor_entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
     """All queues together, under `*`; the sum of their visits, each with its own threshold."""
     live = Live()
+    everything = QueueFloor(ALL, ALL)
     for queue in floor.queues.values():
         live.add(queue.live)
-    definitions = {"threshold_s": None, "formula": DEFAULT_FORMULA}
     for window in WINDOWS:
         sums = Sums()
+        thresholds: set[int] = set()
         for queue in floor.queues.values():
-            sums.add(queue.windows[window])
-        yield entry_of(
-            sums,
-            live,
-            _head(floor, window, ALL, ALL, floor.now_ms) | definitions,
-            as_of_ms=floor.now_ms,
-            formulas=FORMULA_IDS,
-        )
+            part = queue.windows[window]
+            sums.add(part)
+            if any(part.counts):
+                visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
+                thresholds |= part.thresholds.keys() or {visits.threshold_ms}
+        head = _head(everything, window, DEFAULT_FORMULA, floor.tick_ms, floor.now_ms, thresholds)
+        yield _entry(sums, live, head, floor.now_ms)
 
 
-def _head(floor: Floor, window: str, queue: str, channel: str, now_ms: int) -> Entry:
-    at_ms = now_ms if window == TOTAL else min(floor.tick_ms, now_ms)
+def _head(
+    queue: QueueFloor,
+    window: str,
+    formula: str,
+    at_ms: int,
+    now_ms: int,
+    thresholds: Collection[int],
+) -> Entry:
     return {
         "at": write_instant(at_ms),
         "as_of": write_instant(now_ms),
         "window": window,
-        "queue": queue,
-        "channel": channel,
+        "queue": queue.queue,
+        "channel": queue.channel,
+        **threshold_figures(thresholds),
+        "formula": formula,
     }
+
+
+def _entry(sums: Sums, live: Live, head: Entry, now_ms: int) -> Entry:
+    return entry_of(sums, live, head, as_of_ms=now_ms, formulas=FORMULA_IDS)
 
 
 def totals_of(net: Mapping[str, int], visits: VisitPolicy) -> Sums:

@@ -7,7 +7,7 @@ numbers rest on: formula, threshold, window, how many, and as of when. Nothing t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final
@@ -111,6 +111,17 @@ def undecided(sums: Sums) -> int:
     return all_offered(sums) - sums.counts[t.DECIDED_OF_ARRIVED]
 
 
+def abandonment(sums: Sums, *, by_arrival: bool = False) -> Fraction:
+    """Abandoned of all who ended their wait, or of all offered where counted by arrival."""
+    c = sums.counts
+    abandoned = c[t.ABANDONED_SHORT] + c[t.ABANDONED_BEFORE] + c[t.ABANDONED_AFTER]
+    if by_arrival:
+        return abandoned, all_offered(sums)
+    answered = c[t.ANSWERED_WITHIN] + c[t.ANSWERED_LATE]
+    left = c[t.LEFT_WITHIN] + c[t.WITHDRAWN_WITHIN] + c[t.LEFT_AFTER]
+    return abandoned, answered + abandoned + left
+
+
 def fractions(sums: Sums, live: Live, formulas: Iterable[str]) -> dict[str, Fraction]:
     """Numerator and denominator of each formula."""
     taken: dict[Moment, Classes] = {}
@@ -168,13 +179,6 @@ def ratio_figures(sums: Sums, live: Live, formulas: Iterable[str], *, by_arrival
     c = sums.counts
     levels = fractions(sums, live, formulas)
     low, high = strict_bounds(classes_at(sums, Moment.EVENT, live), undecided(sums))
-    abandoned = c[t.ABANDONED_SHORT] + c[t.ABANDONED_BEFORE] + c[t.ABANDONED_AFTER]
-    if by_arrival:
-        could_abandon = all_offered(sums)
-    else:
-        answered = c[t.ANSWERED_WITHIN] + c[t.ANSWERED_LATE]
-        left = c[t.LEFT_WITHIN] + c[t.WITHDRAWN_WITHIN] + c[t.LEFT_AFTER]
-        could_abandon = answered + abandoned + left
     return {
         "initial_response_within_ratio": ratio_of((c[t.RESPONSES_WITHIN], c[t.RESPONSES])),
         "service_level": {name: ratio_of(level) for name, level in levels.items()},
@@ -182,8 +186,14 @@ def ratio_figures(sums: Sums, live: Live, formulas: Iterable[str], *, by_arrival
         "service_level_low": ratio_of(low),
         "service_level_high": ratio_of(high),
         "instant_service_ratio": ratio_of((c[t.INSTANT], c[t.COULD_BE_INSTANT])),
-        "abandonment_ratio": ratio_of((abandoned, could_abandon)),
+        "abandonment_ratio": ratio_of(abandonment(sums, by_arrival=by_arrival)),
     }
+
+
+def threshold_figures(thresholds: Collection[int]) -> Entry:
+    """The threshold of a window, None where it holds none or several, and whether it is mixed."""
+    one = next(iter(thresholds)) / 1000 if len(thresholds) == 1 else None
+    return {"threshold_s": one, "mixed": len(thresholds) > 1}
 
 
 def entry_of(
@@ -200,7 +210,6 @@ def entry_of(
     counters = counters_of(sums)
     return {
         **head,
-        "mixed": len(sums.thresholds) > 1,
         **counters,
         "waiting": live.waiting,
         "waiting_past_threshold": live.waiting_past,

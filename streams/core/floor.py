@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from streams.core.calendar import DAY, ROLLING_WINDOWS, last_tick, pane_of
+from streams.core.contact import UNKNOWN
 from streams.core.figures import Live
-from streams.core.partition import Partition
+from streams.core.partition import MAX_SEGMENTS, OTHER, Partition
 from streams.core.policy import PolicyBook
 from streams.core.queue_tally import QueueTally
 from streams.core.sources import SourceBook
@@ -53,6 +54,7 @@ class QueueFloor:
         live: what is true now.
         fed: when each source last opened a visit here.
         last_event_ms: the newest event.
+        tick_ms: the tick its windows stand at.
         as_of_ms: the instant the live figures stand at: the earliest of its partitions.
         catching_up: one of its partitions is behind.
         no_data_since_ms: every source that feeds it is stale, since then.
@@ -71,6 +73,7 @@ class QueueFloor:
     live: Live = field(default_factory=Live)
     fed: dict[str, int] = field(default_factory=dict)
     last_event_ms: int = 0
+    tick_ms: int = 0
     as_of_ms: int = 0
     catching_up: bool = False
     no_data_since_ms: int | None = None
@@ -126,6 +129,7 @@ class FloorMerger:
         self._every_ms = every_ms
         self._intervals_ms = intervals_ms or {}
         self._windows: dict[Key, tuple[object, dict[str, Sums]]] = {}
+        self._segments: dict[Key, set[str]] = {}
 
     def merge(self, shares: Sequence[Share], now_ms: int) -> Floor:
         """The floor at *now_ms*; partitions have been advanced as far as they may be."""
@@ -139,6 +143,7 @@ class FloorMerger:
                     parts[key] = []
                 parts[key].append(tally)
                 _add_tally(queue, tally)
+                self._add_counters(queue, tally)
                 if share.catching_up:
                     queue.catching_up = True
                     queue.as_of_ms = min(queue.as_of_ms, share.partition.now_ms)
@@ -153,7 +158,9 @@ class FloorMerger:
         shown = {
             key: queue
             for key, queue in sorted(queues.items())
-            if now_ms - queue.last_event_ms <= SILENT_AFTER_MS or queue.live.waiting
+            if now_ms - queue.last_event_ms <= SILENT_AFTER_MS
+            or queue.live.waiting
+            or queue.live.awaiting
         }
         return Floor(now_ms, tick_ms, shown, sources, stale)
 
@@ -162,6 +169,7 @@ class FloorMerger:
     ) -> dict[str, Sums]:
         if queue.catching_up:
             tick_ms = last_tick(queue.as_of_ms, self._every_ms)
+        queue.tick_ms = tick_ms
         state = (tick_ms, tuple((id(tally), tally.revision) for tally in tallies))
         known = self._windows.get(key)
         if known is not None and known[0] == state:
@@ -173,6 +181,16 @@ class FloorMerger:
         windows[DAY] = _total(tally.day(tick_ms) for tally in tallies)
         self._windows[key] = (state, windows)
         return windows
+
+    def _add_counters(self, queue: QueueFloor, tally: QueueTally) -> None:
+        """Add counters and corrections; each partition bounds its segments, the floor does too."""
+        known = self._segments.setdefault((queue.queue, queue.channel), set())
+        for name, count in tally.counters.items():
+            bounded = _bounded(name, known)
+            queue.counters[bounded] = queue.counters.get(bounded, 0) + count
+        for (old, new), count in tally.corrections.items():
+            pair = (_bounded(old, known), _bounded(new, known))
+            queue.corrections[pair] = queue.corrections.get(pair, 0) + count
 
     def _add_staffing(self, queues: dict[Key, QueueFloor], shares: Iterable[Share]) -> None:
         """Agents and doors are known by queue; each of its channels shows them."""
@@ -222,11 +240,19 @@ def _keep_newest(mine: dict[str, T], theirs: Mapping[str, T]) -> None:
             mine[name] = item
 
 
+def _bounded(name: str, known: set[str]) -> str:
+    """*name*, with a segment beyond the first ones *known* folded into the last."""
+    family, _, segment = name.partition(":")
+    if family not in ("instant", "sent_to_wait") or segment in (UNKNOWN, OTHER):
+        return name
+    if segment not in known:
+        if len(known) >= MAX_SEGMENTS - 2:
+            return f"{family}:{OTHER}"
+        known.add(segment)
+    return name
+
+
 def _add_tally(queue: QueueFloor, tally: QueueTally) -> None:
-    for name, count in tally.counters.items():
-        queue.counters[name] = queue.counters.get(name, 0) + count
-    for pair, count in tally.corrections.items():
-        queue.corrections[pair] = queue.corrections.get(pair, 0) + count
     _add_histograms(queue.waits, tally.waits)
     _add_histograms(queue.responses, tally.responses)
     queue.live.add(tally.live())

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from streams.core.figures import Live, all_offered, fractions
+from streams.core.contact import VOICE
+from streams.core.figures import Live, abandonment, fractions
 from streams.core.floor import QueueFloor
 from streams.core.formulas import ratio_of
 from streams.core.policy import QueuePolicy, VisitPolicy
-from streams.core.tally import ABANDONED_AFTER, ABANDONED_BEFORE, ABANDONED_SHORT, Sums
+from streams.core.tally import Sums
 
 TROUBLE: Final = "trouble"
 WATCH: Final = "watch"
@@ -50,7 +51,7 @@ def judge(queue: QueueFloor, policy: QueuePolicy, visits: VisitPolicy, now_ms: i
     critical = _critical(queue, policy, now_ms)
     if critical:
         return Judgement(TROUBLE, critical)
-    warning = _waiting_warning(live, policy, visits, now_ms) or _ratio_warning(sums, live, policy)
+    warning = _waiting_warning(queue, policy, visits, now_ms) or _ratio_warning(sums, live, policy)
     if warning:
         return Judgement(WATCH, warning)
     return Judgement(_quiet(queue, sums, policy), "")
@@ -80,11 +81,15 @@ def _critical(queue: QueueFloor, policy: QueuePolicy, now_ms: int) -> str:
     return "" if staffed or not live.waiting else "nobody staffed"
 
 
-def _waiting_warning(live: Live, policy: QueuePolicy, visits: VisitPolicy, now_ms: int) -> str:
+def _waiting_warning(
+    queue: QueueFloor, policy: QueuePolicy, visits: VisitPolicy, now_ms: int
+) -> str:
+    live = queue.live
     if _age_ms(live.oldest_ms, now_ms) > policy.longest_wait_warning_ms:
         return f"longest wait over {clock(policy.longest_wait_warning_ms)}"
     limit_ms = visits.initial_response_limit_ms
-    if not live.waiting and _age_ms(live.oldest_awaiting_ms, now_ms) > limit_ms:
+    # A caller awaits a reply exactly while waiting, which has its own limits.
+    if queue.channel != VOICE and _age_ms(live.oldest_awaiting_ms, now_ms) > limit_ms:
         return f"reply awaited over {clock(limit_ms)}"
     return ""
 
@@ -93,10 +98,8 @@ def _ratio_warning(sums: Sums, live: Live, policy: QueuePolicy) -> str:
     level = fractions(sums, live, (policy.formula,))[policy.formula]
     if level[1] >= policy.volume_floor and (ratio_of(level) or 0.0) < policy.target_ratio:
         return f"service level under {policy.target_ratio * 100:.0f} %"
-    counts = sums.counts
-    abandoned = counts[ABANDONED_SHORT] + counts[ABANDONED_BEFORE] + counts[ABANDONED_AFTER]
-    offered = all_offered(sums)
-    if offered >= policy.volume_floor and abandoned > policy.abandonment_limit_ratio * offered:
+    abandoned, ended = abandonment(sums)
+    if ended >= policy.volume_floor and abandoned > policy.abandonment_limit_ratio * ended:
         return f"abandoned over {policy.abandonment_limit_ratio * 100:.0f} %"
     return ""
 

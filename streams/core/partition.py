@@ -62,7 +62,8 @@ _SLACK_PANES: Final = 120
 _RESTARTS_KEPT: Final = 100
 _MESSAGES_KEPT: Final = 16
 _BUCKET_MS: Final = 1_000
-_SEGMENTS: Final = 9
+MAX_SEGMENTS: Final = 10
+"""Customer types told apart in a queue, `unknown` and the one for all others included."""
 
 Apply = Callable[[int], None]
 
@@ -127,7 +128,6 @@ class Partition:
         self._due: dict[int, list[Life]] = {}
         self._due_order: list[int] = []
         self._pruned_pane = 0
-        self._segments: dict[str, set[str]] = {}
         # While folds are replaced: when the event that changed them happened. A tick before that
         # does not know of it yet.
         self._changed_ms = 0
@@ -237,6 +237,7 @@ class Partition:
             del life.shown.awaiting[life]
         if tally is not None:
             tally.awaiting[life] = start_ms
+            tally.last_event_ms = max(tally.last_event_ms, start_ms)
         life.shown = tally
 
     def _repeated(self, contact: str, life: Life, fact: Fact) -> None:
@@ -304,11 +305,13 @@ class Partition:
 
     def _restart(self, restart: Fact) -> None:
         """A source has restarted: end its open waits, also those of contacts known since."""
-        known = self._restarts.setdefault(restart.source, [])
-        if len(known) >= _RESTARTS_KEPT or len(self._restarts) > _RESTARTS_KEPT:
+        known = self._restarts.get(restart.source, [])
+        is_new = restart.source not in self._restarts
+        if len(known) >= _RESTARTS_KEPT or (is_new and len(self._restarts) >= _RESTARTS_KEPT):
             self._ignore("too_many_restarts")
             return
         known.append(restart)
+        self._restarts[restart.source] = known
         self._last_restart_ms = max(self._last_restart_ms, restart.time_ms)
         for contact, life in tuple(self.lives.items()):
             if any(
@@ -430,7 +433,7 @@ class Partition:
         visit.tally = tally
         self._bound_segment(visit)
         tally.open[visit] = visit.opened_ms
-        tally.fed[visit.source] = visit.known_ms
+        tally.feed(visit.source, visit.known_ms)
         tally.last_event_ms = max(tally.last_event_ms, visit.known_ms)
         tally.count("offered")
         if not visit.direct:
@@ -473,6 +476,7 @@ class Partition:
         response = life.response
         if response is not None:
             tally = self.tally(response.queue, life.channel)
+            tally.last_event_ms = max(tally.last_event_ms, response.time_ms)
             tally.count(_response_class(response.within))
             self._count_at(response.time_ms, tally.apply_response, response, 1)
 
@@ -481,7 +485,9 @@ class Partition:
         reply = life.reply
         if reply is not None:
             tally = self.tally(reply.queue, life.channel)
+            tally.last_event_ms = max(tally.last_event_ms, reply.time_ms)
             _observe_reply(tally, reply)
+            life.reply_observed = True
             self._count_at(reply.time_ms, tally.apply_reply, reply, 1)
 
     def unmatched(self, life: Life) -> None:
@@ -521,7 +527,7 @@ class Partition:
             tally = self.tally(visit.queue, life.channel)
             visit.tally = tally
             self._bound_segment(visit)
-            tally.fed[visit.source] = max(tally.fed.get(visit.source, 0), visit.known_ms)
+            tally.feed(visit.source, visit.known_ms)
             tally.last_event_ms = max(tally.last_event_ms, visit.known_ms, visit.closed_ms)
             self._count_at(visit.known_ms, tally.apply_opened, visit, 1)
             if visit.missed:
@@ -539,6 +545,7 @@ class Partition:
             self._count_at(note.time_ms, tally.apply_note, note, sign)
         if life.response is not None:
             tally = self.tally(life.response.queue, life.channel)
+            tally.last_event_ms = max(tally.last_event_ms, life.response.time_ms)
             self._count_at(life.response.time_ms, tally.apply_response, life.response, sign)
         if life.reply is not None:
             tally = self.tally(life.reply.queue, life.channel)
@@ -558,8 +565,8 @@ class Partition:
             old_classes = tally.classes_of(was) if was is not None else (None,) * 5
             for old_class, new_class in zip(old_classes, tally.classes_of(visit), strict=True):
                 tally.correct(old_class, new_class)
-            if visit.outcome and (was is None or not was.outcome):
-                _observe_wait(tally, visit)
+            visit.observed = was is not None and was.observed
+            _observe_wait(tally, visit)
         for gone in before.values():
             for old_class in gone.tally.classes_of(gone):
                 gone.tally.correct(old_class, None)
@@ -580,10 +587,11 @@ class Partition:
                 tally.correct(name, replacement[1] if replacement is not None else None)
         for tally, name in after:
             tally.count(name)
-        had_reply = any(life.reply is not None for life in old)
+        observed = any(life.reply_observed for life in old)
         for life in new:
-            if life.reply is not None and not had_reply:
+            if life.reply is not None and not observed:
                 _observe_reply(self.tally(life.reply.queue, life.channel), life.reply)
+            life.reply_observed = observed or life.reply is not None
         unmatched = sum(life.unmatched for life in new) - sum(life.unmatched for life in old)
         self.unmatched_outcomes += max(0, unmatched)
 
@@ -622,9 +630,9 @@ class Partition:
         """At most ten customer types a queue, the last for all others."""
         if visit.segment == UNKNOWN:
             return
-        known = self._segments.setdefault(visit.queue, set())
+        known = visit.tally.segments
         if visit.segment not in known:
-            if len(known) >= _SEGMENTS - 1:
+            if len(known) >= MAX_SEGMENTS - 2:
                 visit.segment = OTHER
             else:
                 known.add(visit.segment)
@@ -714,8 +722,10 @@ def _by_ordinal(lives: Iterable[Life]) -> dict[tuple[int, int], Visit]:
 
 
 def _observe_wait(tally: QueueTally, visit: Visit) -> None:
+    """Take a visit into its histogram, once; an expired one has no wait to take."""
     name = ("", "answered", "abandoned", "left", "")[visit.outcome]
-    if name:
+    if name and not visit.observed:
+        visit.observed = True
         tally.waits[name].observe(visit.wait_ms)
 
 

@@ -12,6 +12,7 @@ from streams.core import tally as t
 from streams.core.calendar import Day, day_of, day_start
 from streams.core.contact import ABANDONED, ANSWERED, EXPIRED, LEFT, VOICE, Life, Visit
 from streams.core.figures import Live
+from streams.core.sources import MAX_SOURCES, OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,7 @@ class QueueTally:
         awaiting: the contacts that await a human reply here, with the start of that clock.
         revision: rises with every change of a pane.
         fed: when each source last opened a visit here.
+        segments: the customer types told apart here.
     """
 
     __slots__ = (
@@ -56,7 +58,6 @@ class QueueTally:
         "_rolling",
         "_rounding",
         "_targets",
-        "_today",
         "_today",
         "_zone",
         "awaiting",
@@ -71,6 +72,7 @@ class QueueTally:
         "queue",
         "responses",
         "revision",
+        "segments",
         "waiting_past",
         "waits",
     )
@@ -101,6 +103,7 @@ class QueueTally:
         self.waiting_past = 0
         self.awaiting: dict[Life, int] = {}
         self.fed: dict[str, int] = {}
+        self.segments: set[str] = set()
         self.last_event_ms = 0
         self.revision = 0
         self.panes: dict[int, t.Sums] = {}
@@ -132,6 +135,12 @@ class QueueTally:
         if old is not None:
             key = (old, new or NOTHING)
             self.corrections[key] = self.corrections.get(key, 0) + 1
+
+    def feed(self, source: str, time_ms: int) -> None:
+        """*source* has opened a visit here at *time_ms*."""
+        if source not in self.fed and len(self.fed) >= MAX_SOURCES:
+            source = OTHER
+        self.fed[source] = max(self.fed.get(source, 0), time_ms)
 
     def net(self) -> dict[str, int]:
         """Counters less what corrections took out of them."""
@@ -208,7 +217,7 @@ class QueueTally:
         Where clocks went back over midnight, the date shown at the tick may have begun a day ago.
         """
         start_ms = day_start(tick_ms, self._zone)
-        days = [sums for begun_ms, sums in self._days.items() if begun_ms >= start_ms]
+        days = [sums for begun_ms, sums in self._days.items() if start_ms <= begun_ms <= tick_ms]
         if len(days) == 1:
             return days[0]
         total = t.Sums()
@@ -219,6 +228,8 @@ class QueueTally:
     def forget_before(self, pane: int) -> None:
         """Drop panes up to *pane*, and all but the last three days."""
         self._number = -1
+        for rolling in self._rolling.values():
+            rolling.forget_before(pane)
         for old in [number for number in self.panes if number <= pane]:
             del self.panes[old]
         for start_ms in sorted(self._days)[:-3]:

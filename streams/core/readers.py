@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas.instants import read_instant
-
 from streams.core.durations import FORMS, read_duration, read_zone
 from streams.core.policy import BadSetting
 

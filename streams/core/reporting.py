@@ -27,7 +27,7 @@ from streams.core.contact import (
     Limits,
     Visit,
 )
-from streams.core.figures import Entry, Live, entry_of
+from streams.core.figures import Entry, Live, entry_of, threshold_figures
 from streams.core.formulas import FORMULA_IDS
 from streams.core.partition import FUTURE_MS, Partition
 from streams.core.policy import PolicyBook
@@ -35,6 +35,7 @@ from streams.core.queue_tally import QueueTally
 from streams.core.tally import Sums, exact
 
 ALL: Final = "*"
+_ADVANCE_EVERY_MS: Final = 60_000
 GROUPINGS: Final = ("queue", "channel", "segment", "hour", "day")
 
 
@@ -102,7 +103,7 @@ class IntervalReport:
         self._parts: dict[object, Partition] = {}
         self._tallies: dict[tuple[str, str], _GroupTally] = {}
         self._buckets: dict[Group, Bucket] = {}
-        self._taken = 0
+        self._advanced_ms: dict[object, int] = {}
         self._latest_ms = 0
         self._first_ms = NEVER
 
@@ -122,8 +123,9 @@ class IntervalReport:
         if taken:
             self._latest_ms = max(self._latest_ms, time_ms)
             self._first_ms = min(self._first_ms, time_ms)
-        self._taken += 1
-        if self._taken % 1_000 == 0:
+        due_ms = self._advanced_ms.get(part, 0) + _ADVANCE_EVERY_MS
+        if partition.arrival_ms >= due_ms:
+            self._advanced_ms[part] = partition.arrival_ms
             partition.advance(partition.arrival_ms)
         return taken
 
@@ -147,7 +149,6 @@ class IntervalReport:
                 yield self._row(group, bucket)
 
     def _row(self, group: Group, bucket: Bucket) -> Entry:
-        one = next(iter(bucket.thresholds)) if len(bucket.thresholds) == 1 else None
         head = {
             "at": write_instant(group.start_ms or self._first_ms, self._zone),
             "interval": next((by for by in ("hour", DAY) if by in self._by), "all"),
@@ -155,10 +156,10 @@ class IntervalReport:
             "queue": group.queue,
             "channel": group.channel,
             **({"segment": group.segment} if "segment" in self._by else {}),
-            "threshold_s": None if one is None else one / 1000,
+            **threshold_figures(bucket.thresholds),
             "formula": self._formula(group),
         }
-        entry = entry_of(
+        return entry_of(
             bucket.sums,
             bucket.live,
             head,
@@ -166,8 +167,6 @@ class IntervalReport:
             formulas=FORMULA_IDS,
             by_arrival=self._by_arrival,
         )
-        entry["mixed"] = len(bucket.thresholds) > 1
-        return entry
 
     def _formula(self, group: Group) -> str:
         return self._policies.queue(group.queue, group.channel, self._latest_ms).formula
@@ -353,10 +352,10 @@ class TickReport:
             "as_of": write_instant(tick_ms, self._zone),
             "queue": queue,
             "channel": channel,
-            "threshold_s": next(iter(thresholds)) / 1000 if len(thresholds) == 1 else None,
+            **threshold_figures(thresholds),
             "formula": self._policies.queue(queue, channel, tick_ms).formula,
         }
-        entry = entry_of(
+        return entry_of(
             sums,
             live,
             head,
@@ -364,8 +363,6 @@ class TickReport:
             formulas=FORMULA_IDS,
             by_arrival=self._by_arrival,
         )
-        entry["mixed"] = len(thresholds) > 1
-        return entry
 
 
 def visit_line(life: Life, visit: Visit, zone: tzinfo) -> dict[str, Any]:

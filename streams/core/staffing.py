@@ -5,7 +5,7 @@ The newest event of each agent and queue wins, by (time, sequence, id), in whate
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, get_args
 
 from schemas.events import AgentChanged, AgentState, QueueClosed, QueueObserved, QueueOpened
@@ -14,6 +14,7 @@ from streams.core.policy import PolicyBook
 MAX_AGENTS: Final = 200_000
 MAX_QUEUES: Final = 5_000
 MAX_REMEMBERED: Final = 100_000
+DOORS_KEPT: Final = 64
 
 Order = tuple[int, int, str]
 
@@ -30,10 +31,11 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """An agent's state and the queues served in it."""
+    """An agent's state and the queues served, each as of the newest event that names it."""
 
     order: Order
     state: str
+    queues_order: Order
     queues: tuple[str, ...]
 
 
@@ -58,6 +60,7 @@ class Staffing:
         self.agents: dict[str, Presence] = {}
         self.doors: dict[str, Door] = {}
         self.observations: dict[str, Observation] = {}
+        self._doors: dict[str, list[Door]] = {}
         self._policies = policies
         self._lateness_ms = lateness_ms
         self._remembered: dict[tuple[str, str], int] = {}
@@ -101,26 +104,36 @@ class Staffing:
             self.observations[queue] = Observation(order, event.waiting)
 
     def _take_door(self, queue: str, event: QueueOpened | QueueClosed, order: Order) -> None:
-        door = self.doors.get(queue)
-        if door is None and len(self.doors) >= MAX_QUEUES:
-            return
-        if door is None or order > door.order:
-            is_open = isinstance(event, QueueOpened)
-            reason = "" if isinstance(event, QueueOpened) else event.reason
-            same = door is not None and (door.is_open, door.reason) == (is_open, reason)
-            since_ms = door.since_ms if door is not None and same else order[0]
-            self.doors[queue] = Door(order, is_open, since_ms, reason)
+        """Keep what came before, too: since when a queue is as it is depends on it."""
+        known = self._doors.get(queue)
+        if known is None:
+            if len(self._doors) >= MAX_QUEUES:
+                return
+            known = self._doors[queue] = []
+        is_open = isinstance(event, QueueOpened)
+        reason = "" if isinstance(event, QueueOpened) else event.reason
+        known.append(Door(order, is_open, order[0], reason))
+        known.sort(key=lambda door: door.order)
+        for at in range(1, len(known)):
+            before, door = known[at - 1], known[at]
+            same = (before.is_open, before.reason) == (door.is_open, door.reason)
+            known[at] = replace(door, since_ms=before.since_ms if same else door.order[0])
+        del known[:-DOORS_KEPT]
+        self.doors[queue] = known[-1]
 
     def _take_agent(self, event: AgentChanged, order: Order) -> None:
         known = self.agents.get(event.agent)
-        if known is None and len(self.agents) >= MAX_AGENTS:
-            return
-        if known is None or order > known.order:
+        if known is None:
+            if len(self.agents) >= MAX_AGENTS:
+                return
+            known = Presence((-1, 0, ""), event.state, (-1, 0, ""), ())
+        if order > known.order:
+            known = replace(known, order=order, state=event.state)
+        if event.queues and order > known.queues_order:
             canonical = self._policies.canonical
             queues = tuple(dict.fromkeys(canonical(queue, order[0]) for queue in event.queues))
-            if not queues and known is not None:
-                queues = known.queues
-            self.agents[event.agent] = Presence(order, event.state, queues)
+            known = replace(known, queues_order=order, queues=queues)
+        self.agents[event.agent] = known
 
     def agents_by_state(self) -> dict[str, dict[str, int]]:
         """How many agents of each queue are in each state, none left out."""

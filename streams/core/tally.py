@@ -154,6 +154,11 @@ class Rolling:
         """Whether the sum, as it stands, includes *pane*."""
         return self.at - self.width < pane <= self.at
 
+    def forget_before(self, pane: int) -> None:
+        """Begin anew at the next move if panes up to *pane*, soon gone, are in the sum."""
+        if pane > self.at - self.width:
+            self.at = -1
+
     def move(self, panes: dict[int, Sums], to: int) -> Sums:
         """The sum of panes in (to - width, to]."""
         if self.at < 0 or not 0 <= to - self.at < self.width:

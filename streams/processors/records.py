@@ -20,6 +20,9 @@ BEGINNING: Final = None
 class Rejections(Protocol):
     """Where rejected records go; `room` holds back while too many are unacknowledged."""
 
+    truncated: int
+    """How many were kept without a part of their value."""
+
     def put(self, tp: TP, offset: int, reason: str, value: bytes | None, timestamp: int) -> None:
         """Add a record."""
 
@@ -102,6 +105,11 @@ class Records(Sink):
     async def room(self) -> None:
         """Hold back while too many rejected records are unacknowledged."""
         await self._rejections.room()
+
+    @property
+    def shortened(self) -> int:
+        """How many rejected records were kept without a part of their value."""
+        return self._rejections.truncated
 
     def unknown_fields(self) -> dict[str, int]:
         """How many fields that this version does not know were met, by topic."""

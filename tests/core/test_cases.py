@@ -1,4 +1,4 @@
-"""The edge cases of the field, one by one: what must hold, worked out by hand from the definitions."""
+"""The edge cases of the field, one by one: what must hold, worked out by hand."""
 
 from typing import Any
 

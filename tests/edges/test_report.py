@@ -55,7 +55,7 @@ def text(*arguments: object) -> str:
     return result.stdout
 
 
-def figure(of: dict[str, Any], name: str) -> Any:  # noqa: ANN401 # figures are of several types
+def figure(of: dict[str, Any], name: str) -> Any:  # figures are of several types
     value: Any = of
     for part in name.split("."):
         value = value[part]

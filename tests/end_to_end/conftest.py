@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from streams.local_kafka import LocalKafka, create_topics
+from streams.local_kafka import LocalKafka
+from streams.topic_creation import create_topics
 
 NewTopics = Callable[..., dict[str, str]]
 

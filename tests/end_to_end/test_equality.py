@@ -22,6 +22,7 @@ from streams.local_kafka import LocalKafka
 from streams.settings import load_settings
 from streams.sources.recorded import Recorded
 from streams.topics import ensure_topics
+from tests.support.commands import floorwatch
 from tests.support.oracle import Policy, first_instant_of, visits_of
 from tests.support.oracle_figures import (
     Look,
@@ -39,7 +40,7 @@ from tests.support.recordings import (
     simulated,
     timed,
 )
-from tests.support.running import Feed, RunningWorker, Samples, command, parsed, settings_file
+from tests.support.running import Feed, RunningWorker, Samples, parsed, settings_file
 
 Entry = dict[str, Any]
 Key = tuple[str, str, str]

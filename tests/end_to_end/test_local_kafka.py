@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidConfigurationError
 
-from streams.local_kafka import KafkaDidNotStart, LocalKafka, create_topics, default_cache
+from streams.local_kafka import KafkaDidNotStart, LocalKafka, default_cache
+from streams.topic_creation import create_topics
 
 SUMMER_OF_1999_MS = 935_000_000_000
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streams.local_kafka import LocalKafka, create_topics
+from streams.local_kafka import LocalKafka
 from streams.reader import TP, Record, Sink
 from streams.rejected import KEPT_BYTES, SPARE_BYTES, RejectedRecords
+from streams.topic_creation import create_topics
 from streams.transport import TransportOptions, create_app, run
 
 from .conftest import NewTopics

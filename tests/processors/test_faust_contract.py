@@ -116,7 +116,7 @@ def test_a_consumer_makes_its_own_thread_and_a_transport_its_own_consumer() -> N
     assert "self.Consumer(self," in inspect.getsource(Transport.create_consumer)
 
 
-async def drained(app: transport.App, polls: Sequence[Mapping[TP, Sequence[Any]]]) -> Any:  # noqa: ANN401 - whose private side is looked at
+async def drained(app: transport.App, polls: Sequence[Mapping[TP, Sequence[Any]]]) -> Any:
     """Run *polls* through Faust's own loop, conductor and stream into the processor."""
     app.finalize()
     consumer: Any = app.consumer

@@ -69,20 +69,20 @@ def read_back(bootstrap: str, topics: Iterable[str]) -> list[Sent]:
         for name, topic in there.items()
         for partition in range(topic.partitions)
     ]
-    return asyncio.run(_read_back(bootstrap, places))
+    return asyncio.run(_read_back(bootstrap, places)) if places else []
 
 
 async def _read_back(bootstrap: str, places: list[TopicPartition]) -> list[Sent]:
-    sent = []
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer:
-        for place in places:
-            consumer.assign([place])
-            end = (await consumer.end_offsets([place]))[place]
-            await consumer.seek_to_beginning(place)
-            while await consumer.position(place) < end:
-                for records in (await consumer.getmany(timeout_ms=1_000)).values():
-                    sent += [
-                        Sent(each.topic, each.partition, each.timestamp, each.key, each.value)
-                        for each in records
-                    ]
-        return sent
+    sent: dict[TopicPartition, list[Sent]] = {place: [] for place in places}
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+    ) as consumer:
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for place, records in (await consumer.getmany(timeout_ms=1_000)).items():
+                sent[place] += [
+                    Sent(each.topic, each.partition, each.timestamp, each.key, each.value)
+                    for each in records
+                ]
+    return [record for records in sent.values() for record in records]

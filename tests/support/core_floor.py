@@ -8,7 +8,7 @@ import orjson
 from schemas.codec import Decoder
 from streams.core.calendar import ROLLING_WINDOWS, last_tick, pane_of
 from streams.core.contact import Limits
-from streams.core.figures import Live, entry_of
+from streams.core.figures import Live, entry_of, threshold_figures
 from streams.core.floor import FloorMerger, QueueFloor, Share
 from streams.core.formulas import FORMULA_IDS
 from streams.core.partition import Partition
@@ -135,7 +135,7 @@ class CoreFloor:
         entry = entry_of(
             sums,
             live,
-            {},
+            threshold_figures(sums.thresholds),
             as_of_ms=now_ms,
             formulas=FORMULA_IDS,
             by_arrival=self.by_arrival,

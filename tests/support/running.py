@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from streams.replay import stamped, up_to
 from streams.settings import Settings, load_settings
 from streams.sources.recorded import Recorded
 from streams.topics import ensure_topics
+from tests.support.commands import COMMAND, surroundings
 
 PATIENCE_S: Final = 90.0
 """How long a test waits for what has to come; it says nothing about how long it should take."""
@@ -51,26 +51,6 @@ def settings_file(folder: Path, settings: Mapping[str, Any]) -> Path:
     path = folder / "floorwatch.yaml"
     path.write_text(yaml.safe_dump({"host": HOST, "port": 0, **settings}), encoding="utf-8")
     return path
-
-
-def surroundings(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a command: ours without any floorwatch setting, and *more*."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("FLOORWATCH_")}
-    return {**ours, **(more or {})}
-
-
-def command(
-    *arguments: str | Path, environ: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run `floorwatch` with *arguments* until it ends."""
-    return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-        env=surroundings(environ),
-    )
 
 
 def parsed(page: str) -> Samples:
@@ -110,8 +90,7 @@ class RunningWorker:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", leash.__file__),
-                    *(sys.executable, "-m", "streams.cli", "worker"),
-                    *("--settings", str(self.settings_file)),
+                    *(*COMMAND, "worker", "--settings", str(self.settings_file)),
                 ],
                 env=surroundings(),
                 stdin=subprocess.PIPE,

@@ -1,0 +1,163 @@
+"""Agents and doors: the newest event wins, in whatever order they come."""
+
+from itertools import permutations
+
+import pytest
+
+from streams.core import staffing
+from streams.core.staffing import Staffing
+from tests.support.core_events import TEN_MS, Told, event, ms, policy, told
+
+STATES = {
+    "available": 0,
+    "on_contact": 0,
+    "after_contact_work": 0,
+    "not_ready": 0,
+    "logged_out": 0,
+}
+
+
+def agent(at_s: float, state: str, **fields: object) -> Told:
+    """The agent `a-1` of `sales`, unless the fields say otherwise."""
+    who = {"agent": "a-1", "queues": ["sales"], "state": state, **fields}
+    return event(at_s, "agent.changed", **who)
+
+
+def door(at_s: float, kind: str, **fields: object) -> Told:
+    reason = {"reason": "fault"} if kind == "closed" else {}
+    return event(at_s, f"queue.{kind}", **{"queue": "sales", **reason, **fields})
+
+
+def of(*events: Told, **options: object) -> Staffing:
+    return told(*events, **options).staffing
+
+
+@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+def test_an_agent_is_in_the_state_of_the_newest_event(order: tuple[int, ...]) -> None:
+    events = [agent(0, "available"), agent(1, "on_contact"), agent(2, "not_ready")]
+
+    staff = of(*(events[at] for at in order))
+
+    assert staff.agents_by_state() == {"sales": {**STATES, "not_ready": 1}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"sequence": 1}, {"sequence": 2}), ({"id": "a"}, {"id": "b"})],
+    ids=["sequence", "id"],
+)
+def test_at_one_moment_the_sequence_decides_and_then_the_id(
+    first: dict[str, object], second: dict[str, object]
+) -> None:
+    events = [agent(0, "available", **first), agent(0, "not_ready", **{"id": "z", **second})]
+
+    for order in (events, events[::-1]):
+        assert of(*order).agents["a-1"].state == "not_ready"
+
+
+def test_an_agent_counts_in_each_queue_served_and_once_in_each() -> None:
+    staff = of(agent(0, "available", queues=["sales", "service", "sales"]))
+
+    counted = {queue: states["available"] for queue, states in staff.agents_by_state().items()}
+    assert counted == {"sales": 1, "service": 1}
+
+
+def test_an_agent_who_names_no_queue_serves_the_same_as_before() -> None:
+    staff = of(agent(0, "available"), agent(1, "on_contact", queues=[]))
+
+    assert staff.agents_by_state() == {"sales": {**STATES, "on_contact": 1}}
+
+
+def test_an_agent_who_moves_to_another_queue_leaves_the_old_one() -> None:
+    staff = of(agent(0, "available"), agent(1, "available", queues=["service"]))
+
+    assert staff.agents_by_state() == {"service": {**STATES, "available": 1}}
+
+
+def test_agents_who_logged_out_are_still_shown_as_such() -> None:
+    staff = of(agent(0, "available"), agent(1, "logged_out"), agent(1, "available", agent="a-2"))
+
+    assert staff.agents_by_state() == {"sales": {**STATES, "available": 1, "logged_out": 1}}
+
+
+@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+def test_a_queue_is_in_service_as_the_newest_event_says(order: tuple[int, ...]) -> None:
+    events = [door(0, "opened"), door(5, "closed"), door(9, "opened")]
+
+    shown = of(*(events[at] for at in order)).doors["sales"]
+
+    assert (shown.is_open, shown.reason, shown.order[0]) == (True, "", ms(9))
+
+
+def test_a_closed_queue_says_since_when_and_why() -> None:
+    shown = of(door(0, "opened"), door(5, "closed", reason="planned")).doors["sales"]
+
+    assert (shown.is_open, shown.since_ms, shown.reason) == (False, ms(5), "planned")
+
+
+def test_a_queue_closed_again_for_the_same_reason_is_closed_since_the_first_time() -> None:
+    assert of(door(0, "closed"), door(9, "closed")).doors["sales"].since_ms == TEN_MS
+
+
+def test_a_queue_closed_for_another_reason_is_closed_for_it_since_then() -> None:
+    shown = of(door(0, "closed", reason="planned"), door(9, "closed")).doors["sales"]
+
+    assert (shown.since_ms, shown.reason) == (ms(9), "fault")
+
+
+def test_the_newest_count_of_a_source_stands() -> None:
+    counts = [event(at_s, "queue.observed", queue="sales", waiting=at_s) for at_s in (3, 9, 6)]
+
+    assert of(*counts).observations["sales"].waiting == 9
+
+
+def test_a_source_that_does_not_say_how_many_wait_has_counted_nothing() -> None:
+    observed = event(0, "queue.observed", queue="sales", agents={"ready": 3})
+
+    assert of(observed).observations == {}
+
+
+def test_agents_and_doors_of_an_old_queue_id_are_those_of_the_new_one() -> None:
+    book = policy(queues={"sales": {"was": ["verkauf"]}})
+    staff = of(
+        agent(0, "available", queues=["verkauf", "sales"]),
+        door(0, "opened", queue="verkauf"),
+        policies=book,
+    )
+
+    assert staff.agents_by_state() == {"sales": {**STATES, "available": 1}}
+    assert list(staff.doors) == ["sales"]
+
+
+def test_an_id_is_remembered_as_long_as_a_copy_could_be_on_time() -> None:
+    staff = Staffing(policy(), lateness_ms=1_000)
+
+    assert staff.remember("pbx", "1", time_ms=0, arrival_ms=0)
+    assert not staff.remember("pbx", "1", time_ms=0, arrival_ms=1_000)
+    assert staff.remember("desk", "1", time_ms=1_000, arrival_ms=1_000)
+    assert not staff.remember("pbx", "1", time_ms=0, arrival_ms=1_000)
+
+
+def test_the_memory_of_ids_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staffing, "MAX_REMEMBERED", 10)
+    staff = Staffing(policy(), lateness_ms=1_000)
+
+    taken = [staff.remember("pbx", str(number), 0, 0) for number in range(100)]
+
+    assert all(taken)
+    assert not staff.remember("pbx", "99", 0, 0)
+    assert len(staff._remembered) <= 10
+
+
+def test_agents_and_queues_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staffing, "MAX_AGENTS", 2)
+    monkeypatch.setattr(staffing, "MAX_QUEUES", 2)
+    staff = of(
+        *(agent(0, "available", agent=f"a-{number}") for number in range(5)),
+        *(door(0, "opened", queue=f"q-{number}") for number in range(5)),
+        *(event(0, "queue.observed", queue=f"q-{number}", waiting=1) for number in range(5)),
+        agent(9, "not_ready", agent="a-0"),
+    )
+
+    assert [len(each) for each in (staff.agents, staff.doors, staff.observations)] == [2, 2, 2]
+    assert staff.agents["a-0"].state == "not_ready"
