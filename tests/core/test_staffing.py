@@ -32,7 +32,7 @@ def of(*events: Told, **options: object) -> Staffing:
     return told(*events, **options).staffing
 
 
-@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_an_agent_is_in_the_state_of_the_newest_event(order: tuple[int, ...]) -> None:
     events = [agent(0, "available"), agent(1, "on_contact"), agent(2, "not_ready")]
 
@@ -80,7 +80,7 @@ def test_agents_who_logged_out_are_still_shown_as_such() -> None:
     assert staff.agents_by_state() == {"sales": {**STATES, "available": 1, "logged_out": 1}}
 
 
-@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_a_queue_is_in_service_as_the_newest_event_says(order: tuple[int, ...]) -> None:
     events = [door(0, "opened"), door(5, "closed"), door(9, "opened")]
 
