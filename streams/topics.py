@@ -131,7 +131,7 @@ def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
             raise TopicMissing(how_to_create(name, bootstrap))
         return cluster.topics
     copies = min(_COPIES, cluster.brokers)
-    ages = {"message.timestamp.after.max.ms": str(_FAR_AHEAD_MS)}
+    ages = {}
     try:
         if missing:
             create_topics(bootstrap, missing, ages, replication_factor=copies)
@@ -188,7 +188,7 @@ def how_to_create(name: str, bootstrap: str) -> str:
 
 def unreachable(bootstrap: str, error: BaseException) -> BrokerUnreachable:
     """What to raise when talking to *bootstrap* ended in *error*."""
-    why = "" if isinstance(error, KafkaConnectionError) else f" ({error})"
+    why = "" if isinstance(error, KafkaConnectionError) else f" ({str(error).rstrip('.')})"
     return BrokerUnreachable(
         f"no Kafka answers at {bootstrap}{why}; start it, or correct the address"
     )

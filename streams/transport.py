@@ -33,7 +33,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
-from faust.app import BootStrategy
+from faust.app import BootStrategy as FaustBootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT, Message, StreamT
 from faust.types.transports import TransportT
@@ -153,7 +153,7 @@ class App(faust.App):
         )
         self.transport = _Transport(self.conf.broker_consumer, self)
 
-    class BootStrategy(BootStrategy):
+    class BootStrategy(FaustBootStrategy):
         """Starts no producer of Faust's: nothing is sent through it."""
 
         enable_kafka_producer = False

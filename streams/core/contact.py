@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from schemas.events import (
     RANK,
@@ -207,8 +207,8 @@ class Visit:
         return self.closed_ms - self.opened_ms <= self.policy.threshold_ms
 
 
-class Sink(Protocol):
-    """What a fold reports while it goes; a refold reports to `SILENT`."""
+class Sink:
+    """What a fold reports while it goes. As it stands it takes no notice of anything."""
 
     def opened(self, life: Life, visit: Visit) -> None:
         """*visit* has been opened and is known."""
@@ -232,32 +232,8 @@ class Sink(Protocol):
         """An outcome without an open visit has been ignored."""
 
 
-class Silence:
-    """A sink for refolds: their effect is the difference between two finished folds."""
-
-    def opened(self, life: Life, visit: Visit) -> None:
-        """Say nothing."""
-
-    def missed(self, life: Life, visit: Visit) -> None:
-        """Say nothing."""
-
-    def closed(self, life: Life, visit: Visit) -> None:
-        """Say nothing."""
-
-    def noted(self, life: Life, note: Note) -> None:
-        """Say nothing."""
-
-    def response_decided(self, life: Life) -> None:
-        """Say nothing."""
-
-    def replied(self, life: Life) -> None:
-        """Say nothing."""
-
-    def unmatched(self, life: Life) -> None:
-        """Say nothing."""
-
-
-SILENT: Final = Silence()
+SILENT: Final = Sink()
+"""For refolds: their effect is the difference between two finished folds."""
 
 
 class Note(NamedTuple):

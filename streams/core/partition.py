@@ -42,6 +42,7 @@ from streams.core.contact import (
     Limits,
     Note,
     Reply,
+    Sink,
     Visit,
     fact_of,
     fold,
@@ -68,7 +69,7 @@ MAX_SEGMENTS: Final = 10
 Apply = Callable[[int], None]
 
 
-class Partition:
+class Partition(Sink):
     """One partition's contacts, tallies, staffing and sources.
 
     Attributes:

@@ -301,6 +301,23 @@ def test_a_source_that_restarts_for_ever_is_ignored_after_a_hundred_times() -> N
     assert partition.ignored == {"too_many_restarts": 50}
 
 
+def test_restarts_of_sources_beyond_the_bound_are_ignored() -> None:
+    partition = told(*(event(n, "source.started", source=f"source-{n}") for n in range(150)))
+
+    assert partition.ignored == {"too_many_restarts": 50}
+    assert len(partition._restarts) == 100
+
+
+def test_customer_types_of_queues_beyond_the_bound_are_bounded_together() -> None:
+    calls = (
+        call(n, "queued", contact=f"c-{n}", queue=f"queue-{n}", segment=f"type-{n}")
+        for n in range(50)
+    )
+    other = told(*calls, max_tallies=2).tallies[OTHER, OTHER]
+
+    assert sum(name.startswith("sent_to_wait:") for name in other.counters) == 9
+
+
 def test_panes_and_days_that_no_window_holds_are_dropped() -> None:
     partition = Partition(PolicyBook())
     for minute in range(0, 10 * 24 * 60, 10):
@@ -392,6 +409,26 @@ def test_a_histogram_takes_a_visit_once_as_first_closed() -> None:
 
     waits = sales(partition).waits
     assert (sum(waits["answered"].counts), waits["answered"].sum_ms) == (1, 30_000)
+
+
+def test_a_visit_that_opens_again_is_in_its_histogram_already() -> None:
+    partition = told(call(0, "queued"), call(10, "answered", id="1"))
+
+    tell(partition, [call(12, "held", id="1"), call(20, "answered")])
+
+    waits = sales(partition).waits["answered"]
+    assert net(partition)["answered:true"] == 1
+    assert (sum(waits.counts), waits.sum_ms) == (1, 10_000)
+
+
+def test_a_visit_that_expired_is_in_no_histogram_until_its_outcome_is_known() -> None:
+    partition = told(call(0, "queued"), now_s=2 * HOUR)
+    waits = sales(partition).waits
+    assert sum(sum(histogram.counts) for histogram in waits.values()) == 0
+
+    tell(partition, [call(30, "answered")])
+
+    assert waits["answered"].sum_ms == 30_000
 
 
 def test_an_outcome_without_an_open_visit_is_counted_and_ignored() -> None:

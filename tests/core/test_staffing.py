@@ -6,7 +6,7 @@ import pytest
 
 from streams.core import staffing
 from streams.core.staffing import Staffing
-from tests.support.core_events import TEN_MS, Told, event, ms, policy, told
+from tests.support.core_events import Told, event, ms, policy, told
 
 STATES = {
     "available": 0,
@@ -68,6 +68,21 @@ def test_an_agent_who_names_no_queue_serves_the_same_as_before() -> None:
     assert staff.agents_by_state() == {"sales": {**STATES, "on_contact": 1}}
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_the_queues_of_an_agent_are_those_named_last_in_whatever_order(
+    order: tuple[int, ...],
+) -> None:
+    events = [
+        agent(0, "available", queues=["service"]),
+        agent(1, "available"),
+        agent(2, "not_ready", queues=[]),
+    ]
+
+    staff = of(*(events[at] for at in order))
+
+    assert staff.agents_by_state() == {"sales": {**STATES, "not_ready": 1}}
+
+
 def test_an_agent_who_moves_to_another_queue_leaves_the_old_one() -> None:
     staff = of(agent(0, "available"), agent(1, "available", queues=["service"]))
 
@@ -95,8 +110,25 @@ def test_a_closed_queue_says_since_when_and_why() -> None:
     assert (shown.is_open, shown.since_ms, shown.reason) == (False, ms(5), "planned")
 
 
-def test_a_queue_closed_again_for_the_same_reason_is_closed_since_the_first_time() -> None:
-    assert of(door(0, "closed"), door(9, "closed")).doors["sales"].since_ms == TEN_MS
+@pytest.mark.parametrize(
+    ("between", "since_s"), [("closed", 0), ("opened", 9)], ids=["closed on", "opened in between"]
+)
+def test_a_queue_is_closed_since_it_was_last_open_in_whatever_order_it_is_told(
+    between: str, since_s: int
+) -> None:
+    events = [door(0, "closed"), door(5, between), door(9, "closed")]
+
+    for order in permutations(events):
+        assert of(*order).doors["sales"].since_ms == ms(since_s)
+
+
+def test_a_queue_that_opens_and_closes_for_ever_is_remembered_for_a_while() -> None:
+    changes = [door(at_s, ("opened", "closed")[at_s % 2]) for at_s in range(1_000)]
+
+    staff = of(*changes)
+
+    assert len(staff._doors["sales"]) == staffing.DOORS_KEPT
+    assert staff.doors["sales"].since_ms == ms(999)
 
 
 def test_a_queue_closed_for_another_reason_is_closed_for_it_since_then() -> None:
