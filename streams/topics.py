@@ -131,7 +131,7 @@ def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
             raise TopicMissing(how_to_create(name, bootstrap))
         return cluster.topics
     copies = min(_COPIES, cluster.brokers)
-    ages = {}
+    ages = {"message.timestamp.after.max.ms": str(_FAR_AHEAD_MS)}
     try:
         if missing:
             create_topics(bootstrap, missing, ages, replication_factor=copies)
