@@ -134,7 +134,7 @@ class Producer:
     def _hash(self, key: bytes) -> int:
         if len(self._hashes) >= _HASHES_KEPT:
             self._hashes.clear()
-        hashed: int = murmur2(key)
+        hashed: int = murmur2(key) & 0x7FFFFFFF
         self._hashes[key] = hashed
         return hashed
 

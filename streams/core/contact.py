@@ -132,6 +132,7 @@ class Visit:
     """One stay of one contact in one queue.
 
     Attributes:
+        contact: whose stay it is.
         opened_ms: when the wait began; a direct visit is back-dated to the offer or transfer.
         known_ms: when an event made the visit known; nothing of it counts before.
         direct: it was not opened by `queued`.
@@ -148,6 +149,7 @@ class Visit:
 
     __slots__ = (
         "closed_ms",
+        "contact",
         "direct",
         "expires_ms",
         "known_ms",
@@ -173,7 +175,9 @@ class Visit:
         policy: VisitPolicy,
         direct: bool,
         segment: str,
+        contact: str,
     ) -> None:
+        self.contact = contact
         self.queue = queue
         self.source = source
         self.segment = segment
@@ -478,8 +482,9 @@ class Life:
         self, queue: str, opened_ms: int, fact: Fact, policies: PolicyBook, sink: Sink, direct: bool
     ) -> Visit:
         policy = policies.visit(queue, self.channel, opened_ms)
+        segment = self.segment or UNKNOWN
         visit = Visit(
-            queue, fact.source, opened_ms, fact.time_ms, policy, direct, self.segment or UNKNOWN
+            queue, fact.source, opened_ms, fact.time_ms, policy, direct, segment, self.contact
         )
         self.visits.append(visit)
         self.open.append(visit)

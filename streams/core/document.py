@@ -135,7 +135,7 @@ def _floor_entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
         for queue in floor.queues.values():
             part = queue.windows[window]
             sums.add(part)
-            if any(part.counts):
+            if part.holds_visits():
                 visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
                 thresholds |= part.thresholds.keys() or {visits.threshold_ms}
         head = _head(everything, window, DEFAULT_FORMULA, floor.tick_ms, floor.now_ms, thresholds)

@@ -34,6 +34,7 @@ from streams.core.contact import (
     DETAIL,
     DROPPED,
     NEVER,
+    OPEN,
     SILENT,
     SOURCE_STARTED,
     UNKNOWN,
@@ -60,7 +61,7 @@ OTHER: Final = "_other"
 """The label of all that came after a bound on labels was reached."""
 
 _SLACK_PANES: Final = 120
-_RESTARTS_KEPT: Final = 100
+_RESTARTS_KEPT: Final = 200
 _MESSAGES_KEPT: Final = 16
 _BUCKET_MS: Final = 1_000
 MAX_SEGMENTS: Final = 10
@@ -306,23 +307,40 @@ class Partition(Sink):
 
     def _restart(self, restart: Fact) -> None:
         """A source has restarted: end its open waits, also those of contacts known since."""
-        known = self._restarts.get(restart.source, [])
-        is_new = restart.source not in self._restarts
-        if len(known) >= _RESTARTS_KEPT or (is_new and len(self._restarts) >= _RESTARTS_KEPT):
+        kept = sum(len(restarts) for restarts in self._restarts.values())
+        if kept >= _RESTARTS_KEPT:
             self._ignore("too_many_restarts")
             return
-        known.append(restart)
-        self._restarts[restart.source] = known
+        self._restarts.setdefault(restart.source, []).append(restart)
         self._last_restart_ms = max(self._last_restart_ms, restart.time_ms)
-        for contact, life in tuple(self.lives.items()):
+        for contact in self._waiting_at(restart):
+            life = self.lives[contact]
+            self._fold_again(contact, _chain(life), [], life.home, restart.time_ms)
+
+    def _waiting_at(self, restart: Fact) -> list[str]:
+        """The contacts that wait when their source restarts.
+
+        Nothing can have ended since a restart that is the newest event, so those who wait now are
+        all; for another one every remembered contact is looked at.
+        """
+        if restart.time_ms >= self.latest_ms:
+            return [
+                visit.contact
+                for tally in self.tallies.values()
+                for visit in tally.open
+                if visit.source == restart.source
+            ]
+        return [
+            contact
+            for contact, newest in self.lives.items()
             if any(
                 visit.source == restart.source
                 and visit.opened_ms <= restart.time_ms
-                and (visit.outcome == 0 or visit.closed_ms > restart.time_ms)
-                for each in _chain(life)
-                for visit in each.visits
-            ):
-                self._fold_again(contact, _chain(life), [], life.home, restart.time_ms)
+                and (visit.outcome == OPEN or visit.closed_ms > restart.time_ms)
+                for life in _chain(newest)
+                for visit in life.visits
+            )
+        ]
 
     # -- time -----------------------------------------------------------------------------
 
@@ -394,10 +412,12 @@ class Partition(Sink):
             self._forget_restarts()
 
     def _forget_restarts(self) -> None:
-        """Restarts older than anything a contact could still be folded from."""
+        """Drop restarts older than anything a contact could still be folded from."""
+        if not self._restarts:
+            return
         oldest_ms = self.arrival_ms - self.limits.lateness_ms
         for life in self.lives.values():
-            oldest_ms = min(oldest_ms, life.facts[0].time_ms) if self._restarts else oldest_ms
+            oldest_ms = min(oldest_ms, life.facts[0].time_ms)
         for source in tuple(self._restarts):
             kept = [fact for fact in self._restarts[source] if fact.time_ms >= oldest_ms]
             if kept:

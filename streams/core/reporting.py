@@ -343,7 +343,7 @@ class TickReport:
             part = tally.day(tick_ms) if window == DAY else tally.window(window, pane)
             sums.add(part)
             live.add(tally.live())
-            if any(part.counts):
+            if part.holds_visits():
                 policy = self._policies.visit(tally.queue, tally.channel, tick_ms)
                 thresholds |= part.thresholds.keys() or {policy.threshold_ms}
         head = {

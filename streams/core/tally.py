@@ -126,6 +126,10 @@ class Sums:
         if not any(pair):
             del self.segments[segment]
 
+    def holds_visits(self) -> bool:
+        """Whether an arrival, a miss or an outcome of a visit is counted here."""
+        return any(self.counts[:REFUSED])
+
     def is_empty(self) -> bool:
         """Nothing is counted here."""
         return not (any(self.counts) or self.segments)

@@ -97,27 +97,28 @@ def cases(
 ) -> Iterator[dict[tuple[str, str], Case]]:
     """All cases."""
     folder = tmp_path_factory.mktemp("equality")
-    begun = {}
+    begun: dict[tuple[str, str], Case] = {}
     with ThreadPoolExecutor(len(CASES)) as pool:
         for recording_name, make in RECORDINGS.items():
             recording = make(folder)
             records = recording.records()
+            path = settings_file(folder, recording.settings("perfect", kafka.bootstrap))
+            perfect = Perfect(recording, load_settings(path, {}).policy)
             for order, arrange in ORDERS.items():
                 name = f"equality-{len(begun)}"
                 settings = recording.settings(name, kafka.bootstrap)
-                policies = load_settings(settings_file(folder, settings), {}).policy
                 steps = arrange(records)
                 begun[recording_name, order] = Case(
                     order,
                     steps,
                     looks(steps),
-                    Perfect(recording, policies),
+                    perfect,
                     pool.submit(play, folder / name, settings, steps),
                 )
         yield begun
 
 
-@pytest.fixture(params=CASES, ids=lambda case: ", ".join(case))
+@pytest.fixture(params=CASES, ids=", ".join)
 def case(request: pytest.FixtureRequest, cases: dict[tuple[str, str], Case]) -> Case:
     """Each of them."""
     return cases[request.param]
@@ -200,7 +201,8 @@ def test_every_window_and_gauge_equals_the_report(case: Case) -> None:
     for look, rows, floor in zip(case.looks, expected, floors, strict=True):
         assert floor["as_of_ms"] == floor["tick_ms"] == look.at_ms
         assert floor["ready"]
-        assert unequal(entries_of(floor), rows) == {}
+        entries = {key: entry for key, entry in entries_of(floor).items() if key[0] != "*"}
+        assert unequal(entries, rows) == {}
 
 
 def test_every_window_and_gauge_equals_brute_force(case: Case) -> None:

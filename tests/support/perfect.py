@@ -51,27 +51,26 @@ class Perfect:
         self._recording = recording
         self._policies = policies
         self.rows = cache(self._rows)
+        self.by_brute_force = cache(self._by_brute_force)
 
     def _rows(self, look: Look) -> dict[Key, Entry]:
-        """The report's rows at a look, by queue and channel, and of all together."""
-        events = timed(look.known)
+        """The report's rows at a look, by queue and channel."""
+        report = TickReport(
+            self._policies,
+            zone=self._recording.tz,
+            every_ms=look.at_ms,  # whose only multiple up to then is itself
+            windows=ROLLING,
+            days=True,
+            by=("queue", "channel"),
+        )
         rows = {}
-        for by in (("queue", "channel"), ()):
-            report = TickReport(
-                self._policies,
-                zone=self._recording.tz,
-                every_ms=look.at_ms,  # whose only multiple up to then is itself
-                windows=ROLLING,
-                days=True,
-                by=by,
-            )
-            for row in report.rows(iter(events)):
-                assert row["at"] == write_instant(look.at_ms, self._recording.tz)
-                if (row["queue"] == "*") == (not by):
-                    rows[row["queue"], row["channel"], row["window"]] = row
+        for row in report.rows(iter(timed(look.known))):
+            assert row["at"] == write_instant(look.at_ms, self._recording.tz)
+            if row["queue"] != "*":
+                rows[row["queue"], row["channel"], row["window"]] = row
         return rows
 
-    def by_brute_force(self, look: Look, window: str) -> dict[Key, Entry]:
+    def _by_brute_force(self, look: Look, window: str) -> dict[Key, Entry]:
         """The rows of one window, by an oracle that shares no code with the core."""
         policy = Policy(zone=self._recording.zone)
         events = [orjson.loads(record.value) for record in look.known]

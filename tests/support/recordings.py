@@ -67,8 +67,8 @@ def simulated(folder: Path) -> Recording:
         replace(default_centre(), queues=tuple(_with_fewer_chats())),
         seed=20_260_304,
         start_ms=round(begins.timestamp() * 1000),
-        end_ms=round((begins + timedelta(hours=3, minutes=20)).timestamp() * 1000),
-        rate=0.25,
+        end_ms=round((begins + timedelta(hours=3)).timestamp() * 1000),
+        rate=0.2,
         incidents=[
             parse_incident(text)
             for text in (
