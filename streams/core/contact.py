@@ -205,6 +205,20 @@ class Visit:
         """Opening to close; only of a closed visit."""
         return self.closed_ms - self.opened_ms
 
+    def is_like(self, other: Visit) -> bool:
+        """Whether *other*, of the same tally, is counted just like this one."""
+        return (
+            self.opened_ms == other.opened_ms
+            and self.known_ms == other.known_ms
+            and self.closed_ms == other.closed_ms
+            and self.outcome == other.outcome
+            and self.reason == other.reason
+            and self.missed == other.missed
+            and self.direct == other.direct
+            and self.segment == other.segment
+            and self.policy == other.policy
+        )
+
     @property
     def in_time(self) -> bool:
         """Closed no later than the threshold after its opening."""
@@ -299,6 +313,7 @@ class Life:
         visits: all visits, in the same order.
         queue: the queue the contact is in: the one named last, or "".
         response: the initial-response event, once decided.
+        replaced: how often an event was replaced by another content of its id.
         reply_observed: the histograms have taken the first human reply.
         awaits_from_ms: since when a human reply is awaited, or -1.
         ran_ms: the latest instant at which time alone has changed something, or -1. An event of
@@ -331,6 +346,7 @@ class Life:
         "open",
         "queue",
         "ran_ms",
+        "replaced",
         "reply",
         "reply_observed",
         "response",
@@ -356,6 +372,7 @@ class Life:
         self.open: list[Visit] = []
         self.notes: list[Note] = []
         self.unmatched = 0
+        self.replaced = 0
         self.queue = ""
         self.response: Response | None = None
         self.reply: Reply | None = None
@@ -396,16 +413,19 @@ class Life:
         self.dropped.append(time_ms)
 
     def needs_no(self, fact: Fact) -> bool:
-        """A message that changes no indicator: only its id is kept."""
+        """A message that changes no indicator, whatever comes late: only its id is kept."""
         if fact.queue not in ("", self.queue) or self.channel == VOICE:
             return False
         if fact.rank == _MESSAGED:
             return self._asked_ms >= 0
-        if fact.rank != _REPLIED:
-            return False
-        if fact.detail == "human":
-            return self._human and not self.open and not self._pending and bool(self.visits)
-        return self._bot or self._human
+        return fact.rank == _REPLIED and fact.detail != "human" and (self._bot or self._human)
+
+    def become(self, other: Life) -> None:
+        """Take over all that *other* knows, but for what is scheduled."""
+        due_ms = self.due_ms
+        for name in Life.__slots__:
+            setattr(self, name, getattr(other, name))
+        self.due_ms = due_ms
 
     def end_ms(self, limits: Limits) -> int:
         """When the contact has ended for good, inclusive, should nothing more happen.

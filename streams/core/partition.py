@@ -57,6 +57,9 @@ from streams.core.tally import Rounding, histogram_edges, rounded
 FUTURE_MS: Final = 5 * 60_000
 """An event further than this ahead of its arrival is rejected."""
 
+LAST_MS: Final = 253_370_764_800_000
+"""The year 9999: calendars end there, so whatever claims to be of it lies in the future."""
+
 OTHER: Final = "_other"
 """The label of all that came after a bound on labels was reached."""
 
@@ -144,7 +147,7 @@ class Partition(Sink):
         """
         self.arrival_ms = max(self.arrival_ms, record_ms)
         arrival_ms = self.arrival_ms
-        if time_ms - arrival_ms > FUTURE_MS:
+        if time_ms - arrival_ms > FUTURE_MS or time_ms >= LAST_MS:
             return False
         kind = type(event)
         self.events[kind] = self.events.get(kind, 0) + 1
@@ -191,7 +194,7 @@ class Partition(Sink):
         if key in life.ids or (life.earlier is not None and _is_known(life.earlier, key)):
             self._repeated(contact, life, fact)
             return
-        if len(life.ids) >= self.limits.max_events:
+        if _ids_of(life) >= self.limits.max_events:
             self._ignore("contact_full")
             return
         last = life.facts[-1]
@@ -251,7 +254,10 @@ class Partition(Sink):
                     self._repeat(fact.source)
                     if known != fact:
                         _bump(self.conflicting, self._label(self.conflicting, fact.source))
-                        if _content(fact) > _content(known):
+                        if len(life.ids) + life.replaced >= self.limits.max_events:
+                            self._ignore("contact_full")
+                        elif _content(fact) > _content(known):
+                            life.replaced += 1
                             del old.facts[at]
                             self._refold(contact, life, fact, replaces=True)
                     return
@@ -288,9 +294,11 @@ class Partition(Sink):
         facts.sort()
         new = fold(contact, facts, self.policies, self.limits)
         passed_ms = max(self.now_ms, changed_ms - 1, *(life.ran_ms for life in old), 0)
+        replaced = max((life.replaced for life in old), default=0)
         earlier: Life | None = None
         for life in new:
             life.home = home
+            life.replaced = replaced
             life.earlier, earlier = earlier, life
             life.ids = [life.key_of(fact) for fact in life.facts]
             ids.difference_update(life.ids)
@@ -302,6 +310,14 @@ class Partition(Sink):
         self._changed_ms = changed_ms
         self._replace(old, new)
         self._changed_ms = 0
+        if old and new:
+            # The newest old life goes on as the newest new one, so that it stays scheduled once
+            # however often it is folded again.
+            old[-1].become(new[-1])
+            new[-1] = self.lives[contact] = old[-1]
+        for life in old[:-1]:
+            life.become(Life(contact))
+            life.due_ms = NEVER
         for life in new:
             self._settle(life)
 
@@ -518,47 +534,78 @@ class Partition(Sink):
     # -- replacing folds --------------------------------------------------------------------
 
     def _replace(self, old: list[Life], new: list[Life]) -> None:
-        """Take back what *old* folds counted and count *new* ones, correcting the counters."""
-        for life in old:
-            life.due_ms = NEVER
-            self._withdraw(life)
+        """Count *new* folds in place of *old* ones; what is the same in both stays as it is.
+
+        Visits correspond by their tally and their number in it.
+        """
         for life in new:
-            self._install(life)
-        self._correct_visits(old, new)
-        self._correct_contacts(old, new)
+            for visit in life.visits:
+                self._place(visit, life.channel)
+        before = _by_ordinal(old)
+        for key, visit in _by_ordinal(new).items():
+            was = before.pop(key, None)
+            if was is not None:
+                visit.observed = was.observed
+                if was.outcome == OPEN:
+                    del visit.tally.open[was]
+                    visit.tally.waiting_past -= was.missed
+            if visit.outcome == OPEN:
+                visit.tally.open[visit] = visit.opened_ms
+                visit.tally.waiting_past += visit.missed
+            if was is None or not was.is_like(visit):
+                self._replace_visit(was, visit)
+        for gone in before.values():
+            if gone.outcome == OPEN:
+                del gone.tally.open[gone]
+                gone.tally.waiting_past -= gone.missed
+            self._count_visit(gone, -1)
+            for old_class in gone.tally.classes_of(gone):
+                gone.tally.correct(old_class, None)
+        self._replace_contact(old, new)
 
-    def _withdraw(self, life: Life) -> None:
-        for visit in life.visits:
-            tally = visit.tally
-            self._count_at(visit.known_ms, tally.apply_opened, visit, -1)
-            if visit.missed:
-                self._count_at(visit.miss_ms, tally.apply_missed, visit, -1)
-            if visit.outcome:
-                self._count_at(visit.closed_ms, tally.apply_closed, visit, -1)
-            else:
-                del tally.open[visit]
-                tally.waiting_past -= visit.missed
-        if life.shown is not None:
-            del life.shown.awaiting[life]
-            life.shown = None
-        self._count_contact(life, -1)
+    def _place(self, visit: Visit, channel: str) -> None:
+        tally = self.tally(visit.queue, channel)
+        visit.tally = tally
+        self._bound_segment(visit)
+        tally.feed(visit.source, visit.known_ms)
+        tally.last_event_ms = max(tally.last_event_ms, visit.known_ms, visit.closed_ms)
 
-    def _install(self, life: Life) -> None:
-        for visit in life.visits:
-            tally = self.tally(visit.queue, life.channel)
-            visit.tally = tally
-            self._bound_segment(visit)
-            tally.feed(visit.source, visit.known_ms)
-            tally.last_event_ms = max(tally.last_event_ms, visit.known_ms, visit.closed_ms)
-            self._count_at(visit.known_ms, tally.apply_opened, visit, 1)
-            if visit.missed:
-                self._count_at(visit.miss_ms, tally.apply_missed, visit, 1)
-            if visit.outcome:
-                self._count_at(visit.closed_ms, tally.apply_closed, visit, 1)
-            else:
-                tally.open[visit] = visit.opened_ms
-                tally.waiting_past += visit.missed
-        self._count_contact(life, 1)
+    def _replace_visit(self, was: Visit | None, visit: Visit) -> None:
+        tally = visit.tally
+        if was is not None:
+            self._count_visit(was, -1)
+        self._count_visit(visit, 1)
+        old_classes = tally.classes_of(was) if was is not None else (None,) * 5
+        for old_class, new_class in zip(old_classes, tally.classes_of(visit), strict=True):
+            tally.correct(old_class, new_class)
+        _observe_wait(tally, visit)
+
+    def _count_visit(self, visit: Visit, sign: int) -> None:
+        tally = visit.tally
+        self._count_at(visit.known_ms, tally.apply_opened, visit, sign)
+        if visit.missed:
+            self._count_at(visit.miss_ms, tally.apply_missed, visit, sign)
+        if visit.outcome:
+            self._count_at(visit.closed_ms, tally.apply_closed, visit, sign)
+
+    def _replace_contact(self, old: list[Life], new: list[Life]) -> None:
+        for life in old:
+            if life.shown is not None:
+                del life.shown.awaiting[life]
+                life.shown = None
+        if [_beside_visits(life) for life in old] != [_beside_visits(life) for life in new]:
+            for life in old:
+                self._count_contact(life, -1)
+            for life in new:
+                self._count_contact(life, 1)
+            self._correct_contacts(old, new)
+        observed = any(life.reply_observed for life in old)
+        for life in new:
+            if life.reply is not None and not observed:
+                _observe_reply(self.tally(life.reply.queue, life.channel), life.reply)
+            life.reply_observed = observed or life.reply is not None
+        unmatched = sum(life.unmatched for life in new) - sum(life.unmatched for life in old)
+        self.unmatched_outcomes += max(0, unmatched)
 
     def _count_contact(self, life: Life, sign: int) -> None:
         for note in life.notes:
@@ -572,28 +619,8 @@ class Partition(Sink):
             tally = self.tally(life.reply.queue, life.channel)
             self._count_at(life.reply.time_ms, tally.apply_reply, life.reply, sign)
 
-    def _correct_visits(self, old: list[Life], new: list[Life]) -> None:
-        """Move each visit from its old classes to its new ones.
-
-        Visits correspond by their tally and their number in it. A histogram takes a visit once, as
-        first closed, so only visits that had not been closed are observed.
-        """
-        before = _by_ordinal(old)
-        after = _by_ordinal(new)
-        for key, visit in after.items():
-            tally = visit.tally
-            was = before.pop(key, None)
-            old_classes = tally.classes_of(was) if was is not None else (None,) * 5
-            for old_class, new_class in zip(old_classes, tally.classes_of(visit), strict=True):
-                tally.correct(old_class, new_class)
-            visit.observed = was is not None and was.observed
-            _observe_wait(tally, visit)
-        for gone in before.values():
-            for old_class in gone.tally.classes_of(gone):
-                gone.tally.correct(old_class, None)
-
     def _correct_contacts(self, old: list[Life], new: list[Life]) -> None:
-        """Move what is counted per contact: notes, the response event, the reply."""
+        """Move what is counted per contact: notes and the response event."""
         before = self._contact_classes(old)
         after = self._contact_classes(new)
         for tally, name in before:
@@ -608,13 +635,6 @@ class Partition(Sink):
                 tally.correct(name, replacement[1] if replacement is not None else None)
         for tally, name in after:
             tally.count(name)
-        observed = any(life.reply_observed for life in old)
-        for life in new:
-            if life.reply is not None and not observed:
-                _observe_reply(self.tally(life.reply.queue, life.channel), life.reply)
-            life.reply_observed = observed or life.reply is not None
-        unmatched = sum(life.unmatched for life in new) - sum(life.unmatched for life in old)
-        self.unmatched_outcomes += max(0, unmatched)
 
     def _contact_classes(self, lives: Iterable[Life]) -> list[tuple[QueueTally, str]]:
         classes = []
@@ -680,6 +700,16 @@ def _is_known(life: Life | None, key: str) -> bool:
     return False
 
 
+def _ids_of(life: Life) -> int:
+    """How many events of a contact are remembered, over all its lives."""
+    count = len(life.ids)
+    earlier = life.earlier
+    while earlier is not None:
+        count += len(earlier.ids)
+        earlier = earlier.earlier
+    return count
+
+
 def _remember(life: Life, event_id: str) -> None:
     if isinstance(life.ids, set):
         life.ids.add(event_id)
@@ -719,6 +749,11 @@ def _content(fact: Fact) -> tuple[int, bytes]:
     }
     kept = {name: value for name, value in fields.items() if value}
     return fact.time_ms, orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def _beside_visits(life: Life) -> tuple[object, ...]:
+    """What is counted of a contact beside its visits."""
+    return life.channel, life.notes, life.response, life.reply
 
 
 def _kin(one: str, other: str) -> bool:

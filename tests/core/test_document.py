@@ -259,9 +259,7 @@ def test_all_queues_together_say_whether_their_thresholds_differ() -> None:
 
 def test_a_wall_gets_only_the_windows_that_each_queue_shows() -> None:
     book = policy(queues={"help": {"windows": ["5m"]}})
-    floor = document(
-        told(*A_BUSY_MINUTE, chat(1, "queued", contact="c-13")), now_s=62, book=book
-    )
+    floor = document(told(*A_BUSY_MINUTE, chat(1, "queued", contact="c-13")), now_s=62, book=book)
 
     wall = wall_document(floor)
 
@@ -309,7 +307,9 @@ def test_a_queue_that_catches_up_says_as_of_when() -> None:
 
 def test_what_only_a_bot_did_shows_no_queue() -> None:
     contained = chat(5, "left", queue="", reason="bot")
-    partition = told(chat(0, "messaged", queue=""), chat(1, "replied", queue="", by="bot"), contained)
+    partition = told(
+        chat(0, "messaged", queue=""), chat(1, "replied", queue="", by="bot"), contained
+    )
 
     floor = document(partition, now_s=10)
 

@@ -236,7 +236,9 @@ def test_agents_and_door_are_shown_in_every_channel_of_their_queue() -> None:
         event(0, "queue.opened", queue="sales"),
         event(1, "queue.observed", queue="sales", waiting=4),
     )
-    floor = floor_of(told(call(0, "queued"), chat(0, "queued", contact="c-2", queue="sales"), *staff), now_s=5)
+    floor = floor_of(
+        told(call(0, "queued"), chat(0, "queued", contact="c-2", queue="sales"), *staff), now_s=5
+    )
 
     for channel in ("voice", "chat"):
         queue = floor.queues["sales", channel]

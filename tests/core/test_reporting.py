@@ -1,5 +1,6 @@
 """Reports of recorded events: which row a count stands in, and what a row knows."""
 
+from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
@@ -20,14 +21,19 @@ from tests.support.core_events import DAY, HOUR, MINUTE, TEN_MS, Told, call, cha
 LATENESS_MS = 60_000
 
 
-def rows_of(*events: Told, part: object = None, **options: Any) -> dict[tuple[str, str], Entry]:
-    """Rows of an interval report by the clock time of their start and queue."""
+def list_of(*events: Told, **options: Any) -> list[Entry]:
+    """Rows of an interval report in their order; events arrive as they are told."""
     report = IntervalReport(options.pop("policies", PolicyBook()), **{"zone": UTC, **options})
     arrival_ms = 0
     for each, time_ms in events:
         arrival_ms = max(arrival_ms, time_ms)
-        assert report.accept(each, time_ms, arrival_ms, part)
-    return {(row["at"][11:16], row["queue"]): row for row in report.rows()}
+        assert report.accept(each, time_ms, arrival_ms)
+    return list(report.rows())
+
+
+def rows_of(*events: Told, **options: Any) -> dict[tuple[str, str], Entry]:
+    """Rows of an interval report by the clock time of their start and queue."""
+    return {(row["at"][11:16], row["queue"]): row for row in list_of(*events, **options)}
 
 
 def ticks_of(*events: Told, **options: Any) -> list[Entry]:
@@ -52,9 +58,7 @@ def arriving(time_s: float, arrival_s: float) -> Timed:
 
 
 def times_s(records: list[Timed]) -> list[float]:
-    return [
-        (record.time_ms - TEN_MS) / 1000 for record in in_event_order(records, LATENESS_MS)
-    ]
+    return [(record.time_ms - TEN_MS) / 1000 for record in in_event_order(records, LATENESS_MS)]
 
 
 def test_records_are_given_in_the_order_in_which_they_happened() -> None:
@@ -93,8 +97,13 @@ def test_no_more_is_held_than_may_still_be_overtaken(drawn: list[tuple[int, int]
     records = [arriving(time_s, arrival_s) for arrival_s, time_s in arrivals]
     heard: list[Timed] = []
 
+    def told_one_by_one() -> Iterator[Timed]:
+        for record in records:
+            heard.append(record)
+            yield record
+
     given_ms = []
-    for record in in_event_order((heard.append(each) or each for each in records), LATENESS_MS):
+    for record in in_event_order(told_one_by_one(), LATENESS_MS):
         given_ms.append(record.time_ms)
         if len(heard) < len(records):
             assert record.time_ms < heard[-1].arrival_ms - LATENESS_MS
@@ -107,9 +116,7 @@ def test_no_more_is_held_than_may_still_be_overtaken(drawn: list[tuple[int, int]
 
 
 def test_the_first_instant_of_an_hour_is_in_it_and_the_last_one_before_is_not() -> None:
-    rows = rows_of(
-        call(-0.001, "queued"), call(0, "queued", contact="c-2"), by=("queue", "hour")
-    )
+    rows = rows_of(call(-0.001, "queued"), call(0, "queued", contact="c-2"), by=("queue", "hour"))
 
     assert {key: row["offered"] for key, row in rows.items()} == {
         ("09:00", "sales"): 1,
@@ -191,32 +198,26 @@ def test_a_wait_that_expired_within_the_input_is_a_miss_and_waits_no_more() -> N
     assert row["service_level"]["strict"] == 0.0
 
 
-def test_rows_are_grouped_by_what_was_asked_for() -> None:
-    events = (
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("queue", [("sales", "*", "-", 2), ("*", "*", "-", 2)]),
+        ("day", [("*", "*", "-", 2)]),
+        ("channel", [("*", "chat", "-", 1), ("*", "voice", "-", 1)]),
+        ("segment", [("*", "*", "gold", 1), ("*", "*", "unknown", 1)]),
+    ],
+)
+def test_rows_are_grouped_by_what_was_asked_for(by: str, groups: list[tuple[Any, ...]]) -> None:
+    rows = list_of(
         call(0, "queued", segment="gold"),
         chat(0, "queued", contact="c-2", queue="sales"),
+        by=(by,),
     )
 
-    def groups(*by: str) -> list[tuple[str, str, str, int]]:
-        report = rows_of if not by else None
-        assert report is None
-        rows = list_of(*events, by=by)
-        return [
-            (row["queue"], row["channel"], row.get("segment", "-"), row["offered"]) for row in rows
-        ]
-
-    assert groups("queue") == [("sales", "*", "-", 2), ("*", "*", "-", 2)]
-    assert groups("day") == [("*", "*", "-", 2)]
-    assert groups("channel") == [("*", "chat", "-", 1), ("*", "voice", "-", 1)]
-    assert groups("segment") == [("*", "*", "gold", 1), ("*", "*", "unknown", 1)]
-
-
-def list_of(*events: Told, **options: Any) -> list[Entry]:
-    """Rows of an interval report in their order."""
-    report = IntervalReport(PolicyBook(), zone=UTC, **options)
-    for each, time_ms in events:
-        report.accept(each, time_ms, time_ms)
-    return list(report.rows())
+    shown = [
+        (row["queue"], row["channel"], row.get("segment", "-"), row["offered"]) for row in rows
+    ]
+    assert shown == groups
 
 
 def test_a_segment_named_late_is_the_segment_of_the_whole_contact() -> None:
@@ -289,11 +290,16 @@ def test_a_tick_row_knows_the_events_up_to_its_tick_and_no_later_one() -> None:
         by=(),
     )
 
-    assert [(row["at"][11:19], row["offered"]) for row in rows] == [("10:01:00", 2), ("10:02:00", 3)]
+    assert [(row["at"][11:19], row["offered"]) for row in rows] == [
+        ("10:01:00", 2),
+        ("10:02:00", 3),
+    ]
 
 
 def test_ticks_run_from_the_first_event_to_the_one_that_knows_the_last() -> None:
-    on_ticks = ticks_of(call(60, "queued"), call(180, "answered"), by=(), days=False, windows={"5m": 300_000})
+    on_ticks = ticks_of(
+        call(60, "queued"), call(180, "answered"), by=(), days=False, windows={"5m": 300_000}
+    )
 
     assert [row["at"][11:19] for row in on_ticks] == ["10:01:00", "10:02:00", "10:03:00"]
     assert [row["answered"] for row in on_ticks] == [0, 0, 1]
@@ -305,9 +311,7 @@ def test_a_tick_report_takes_in_late_events_before_it_shows_their_tick() -> None
     visit = (call(5, "queued"), call(12, "answered"), call(90, "queued", contact="c-2"))
     in_order = ticks_of(*visit, **options)
 
-    shuffled = [
-        Timed(each, time_ms, ms(90)) for each, time_ms in (visit[2], visit[1], visit[0])
-    ]
+    shuffled = [Timed(each, time_ms, ms(90)) for each, time_ms in (visit[2], visit[1], visit[0])]
     settings: dict[str, Any] = {"zone": UTC, "every_ms": 60_000, **options}
 
     assert list(TickReport(PolicyBook(), **settings).rows(shuffled)) == in_order

@@ -1,0 +1,300 @@
+"""What a worker shows while it is behind, read to the end, or without news from its sources."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from streams.processors.records import Records
+from streams.reader import TP, Position
+from streams.settings import Settings
+from streams.worker import FloorKeeper, new_partition
+from tests.support.oracle import to_text
+
+CALLS: Final = TP("calls", 0)
+CHATS: Final = TP("chats", 0)
+NOW_MS: Final = 1_795_514_400_000
+COUNTER: Final = "floorwatch_contacts_offered_total"
+LIVE: Final = "floorwatch_contacts_waiting{"
+WINDOW: Final = "floorwatch_service_level_contacts"
+
+
+@dataclass
+class Stored:
+    """A record as it is read."""
+
+    offset: int
+    timestamp: int
+    value: bytes
+    key: bytes | None = None
+
+
+class NothingRejected:
+    """Where no record goes."""
+
+    truncated = 0
+
+    def put(self, tp: TP, offset: int, reason: str, value: bytes | None, timestamp: int) -> None:
+        raise AssertionError(reason)
+
+    def oldest(self, tp: TP) -> int | None:
+        return None
+
+    async def room(self) -> None:
+        return
+
+
+@dataclass
+class Topics:
+    """Two partitions as the broker has them; what is read of each is up to the test."""
+
+    records: Records
+    ends: dict[TP, int] = field(default_factory=dict)
+    read: dict[TP, int] = field(default_factory=dict)
+    now_ms: int = NOW_MS
+
+    def positions(self) -> Mapping[TP, Position]:
+        moved_at = time.monotonic()
+        return {
+            tp: Position(
+                next_offset=self.read[tp],
+                end_offset=end,
+                end_seen_at=moved_at,
+                last_timestamp_ms=None,
+                moved_at=moved_at,
+            )
+            for tp, end in self.ends.items()
+        }
+
+    def pass_on(self, tp: TP, **fields: Any) -> None:
+        """Have the next record of *tp* read: it happens and arrives *ago_ms* before now."""
+        at_ms = self.now_ms - fields.pop("ago_ms", 0)
+        offset = self.read[tp]
+        event = {"id": str(offset), "time": to_text(at_ms), "source": "pbx", **fields}
+        self.read[tp] = offset + 1
+        self.records.records(tp, [Stored(offset, at_ms, orjson.dumps(event))])
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings()
+
+
+@pytest.fixture
+async def topics(settings: Settings) -> Topics:
+    records = Records(lambda: new_partition(settings), NothingRejected(), max_record_bytes=1 << 18)
+    topics = Topics(records)
+    await records.assigned((CALLS, CHATS))
+    topics.ends = {CALLS: 100, CHATS: 0}
+    topics.read = {CALLS: 0, CHATS: 0}
+    return topics
+
+
+@pytest.fixture
+def keeper(settings: Settings, topics: Topics) -> FloorKeeper:
+    return FloorKeeper(
+        settings, topics.records, read=topics.positions, clock_ms=lambda: topics.now_ms
+    )
+
+
+def a_call(topics: Topics, *, ago_ms: int) -> None:
+    """Somebody waits in `sales` since *ago_ms*."""
+    topics.pass_on(
+        CALLS,
+        type="contact.queued",
+        contact=f"c-{topics.read[CALLS]}",
+        queue="sales",
+        ago_ms=ago_ms,
+    )
+
+
+def tile(keeper: FloorKeeper) -> dict[str, Any]:
+    """What is shown of the only queue."""
+    keeper.turn()
+    [shown] = keeper.floor()["queues"]
+    assert isinstance(shown, dict)
+    return shown
+
+
+def series(keeper: FloorKeeper) -> str:
+    keeper.turn()
+    return keeper.metrics().decode()
+
+
+def test_no_figure_of_the_floor_is_on_the_metrics_before_the_first_catch_up(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    a_call(topics, ago_ms=60_000)
+
+    page = series(keeper)
+    assert not keeper.is_ready()
+    assert "sales" not in page
+    assert "floorwatch_partition_lag_records" in page
+
+
+def test_the_first_catch_up_is_when_all_partitions_are_read_to_their_end(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.ends = {CALLS: 1, CHATS: 1}
+    a_call(topics, ago_ms=60_000)
+    keeper.turn()
+    before = keeper.is_ready()
+    topics.pass_on(CHATS, type="source.alive", ago_ms=60_000)
+    keeper.turn()
+
+    assert not before
+    assert keeper.is_ready()
+    assert COUNTER in series(keeper)
+
+
+def test_a_worker_without_partitions_has_not_caught_up(settings: Settings, topics: Topics) -> None:
+    records = Records(lambda: new_partition(settings), NothingRejected(), max_record_bytes=1)
+    idle = FloorKeeper(settings, records, read=dict, clock_ms=lambda: NOW_MS)
+    idle.turn()
+
+    assert not idle.is_ready()
+
+
+@pytest.mark.parametrize(("behind_ms", "state"), [(10_000, "too_few"), (10_001, "catching_up")])
+def test_a_queue_is_catching_up_when_its_partition_is_more_than_ten_seconds_behind(
+    topics: Topics, keeper: FloorKeeper, behind_ms: int, state: str
+) -> None:
+    a_call(topics, ago_ms=behind_ms)
+
+    assert tile(keeper)["state"] == state
+
+
+def test_figures_are_withheld_and_counters_stay_while_a_partition_is_behind(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=30_000)
+    caught_up = series(keeper)
+    topics.ends[CALLS] = 2
+    behind = series(keeper)
+
+    assert LIVE in caught_up
+    assert WINDOW in caught_up
+    assert LIVE not in behind
+    assert WINDOW not in behind
+    assert f'{COUNTER}{{queue="sales",channel="voice"}} 1\n' in behind
+    assert "floorwatch_service_level_threshold_seconds{" in behind
+    assert keeper.is_ready()
+
+
+def test_what_is_behind_says_as_of_when(topics: Topics, keeper: FloorKeeper) -> None:
+    topics.ends[CALLS] = 2
+    a_call(topics, ago_ms=30_000)
+
+    shown = tile(keeper)
+    entry = keeper.floor()["entries"][0]
+    assert shown["state"] == "catching_up"
+    assert shown["as_of_ms"] == NOW_MS - 30_000
+    assert entry["as_of"] == to_text(NOW_MS - 30_000)
+    assert entry["longest_wait_s"] == 0
+
+
+def test_other_partitions_go_on_while_one_is_behind(topics: Topics, keeper: FloorKeeper) -> None:
+    topics.ends[CALLS] = 2
+    a_call(topics, ago_ms=30_000)
+    topics.ends[CHATS] = 1
+    topics.pass_on(
+        CHATS, type="contact.queued", contact="c", queue="chat", channel="chat", ago_ms=40_000
+    )
+
+    keeper.turn()
+    states = {shown["queue"]: shown["state"] for shown in keeper.floor()["queues"]}
+    waits = {entry["queue"]: entry["longest_wait_s"] for entry in keeper.floor()["entries"]}
+    assert states == {"sales": "catching_up", "chat": "too_few"}
+    assert waits["chat"] == 40
+
+
+def test_figures_come_back_with_the_end_of_the_partition(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.ends[CALLS] = 2
+    a_call(topics, ago_ms=30_000)
+    behind = tile(keeper)["state"]
+    a_call(topics, ago_ms=21_000)
+    page = series(keeper)
+
+    assert behind == "catching_up"
+    assert 'floorwatch_contacts_waiting{queue="sales",channel="voice"} 2\n' in page
+    assert tile(keeper)["as_of_ms"] == NOW_MS
+
+
+def test_a_quiet_partition_is_not_behind(topics: Topics, keeper: FloorKeeper) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=3_600_000)
+
+    assert tile(keeper)["state"] == "trouble"
+    assert keeper.is_ready()
+
+
+@pytest.mark.parametrize(("silent_ms", "state"), [(90_000, "trouble"), (90_001, "no_data")])
+def test_a_queue_has_no_data_when_its_source_missed_three_heartbeats(
+    topics: Topics, keeper: FloorKeeper, silent_ms: int, state: str
+) -> None:
+    topics.ends[CALLS] = 2
+    a_call(topics, ago_ms=600_000)
+    topics.pass_on(CALLS, type="source.alive", ago_ms=silent_ms)
+
+    shown = tile(keeper)
+    assert shown["state"] == state
+    assert shown["no_data_since_ms"] == (NOW_MS - silent_ms if state == "no_data" else None)
+    assert (LIVE in series(keeper)) == (state == "trouble")
+    assert COUNTER in series(keeper)
+
+
+def test_a_source_without_heartbeats_is_never_silent(topics: Topics, keeper: FloorKeeper) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=6 * 3_600_000 // 4)
+
+    assert tile(keeper)["no_data_since_ms"] is None
+
+
+def test_the_clock_does_not_run_backwards(topics: Topics, keeper: FloorKeeper) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=30_000)
+    keeper.turn()
+    topics.now_ms -= 3_600_000
+    keeper.turn()
+
+    assert keeper.floor()["as_of_ms"] == NOW_MS
+    assert keeper.floor()["entries"][0]["longest_wait_s"] == 30
+
+
+class TestWithTheEventClock:
+    """A recorded day is being read: now is the highest event time."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(clock="event")
+
+    def test_now_is_the_highest_event_time_of_all_partitions(
+        self, topics: Topics, keeper: FloorKeeper
+    ) -> None:
+        topics.ends = {CALLS: 1, CHATS: 1}
+        a_call(topics, ago_ms=60_000)
+        topics.pass_on(CHATS, type="source.alive", source="chatdesk", ago_ms=20_000)
+
+        keeper.turn()
+        assert keeper.floor()["as_of_ms"] == NOW_MS - 20_000
+        assert keeper.floor()["entries"][0]["longest_wait_s"] == 40
+
+    def test_the_end_is_not_reached_where_event_time_has_caught_up_with_itself(
+        self, topics: Topics, keeper: FloorKeeper
+    ) -> None:
+        topics.ends = {CALLS: 2, CHATS: 0}
+        keeper.turn()
+        unread = keeper.is_ready()
+        a_call(topics, ago_ms=60_000)
+        keeper.turn()
+        half_read = keeper.is_ready()
+        a_call(topics, ago_ms=50_000)
+        keeper.turn()
+
+        assert (unread, half_read, keeper.is_ready()) == (False, False, True)
