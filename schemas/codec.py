@@ -168,11 +168,14 @@ def _kind(record: dict[str, Any], size: int) -> type[Event]:
 
 
 def _whole(value: object) -> object:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    """Whole numbers written with a point, as integers, also one level down."""
     if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return value
+        return {key: _whole_number(item) for key, item in value.items()}
+    return _whole_number(value)
+
+
+def _whole_number(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _refuse(complaint: str, size: int) -> NoReturn:

@@ -268,7 +268,8 @@ class LocalKafka:
         properties = str(folder / "server.properties")
         with (folder / "console.log").open("wb") as console:
             if not (folder / "records" / "meta.properties").exists():
-                cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+                # An id that begins with a dash would be read as an option.
+                cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
                 subprocess.run(  # noqa: S603 - our own Java, no shell
                     [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties],
                     cwd=folder,

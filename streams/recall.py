@@ -48,12 +48,13 @@ def recall(
 async def _records(
     bootstrap: str, parts: list[TopicPartition], from_ms: int | None
 ) -> AsyncGenerator[list[tuple[Place, int, bytes | None]], None]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
         if from_ms is not None:
             await _seek(consumer, parts, from_ms, ends)
         left = {part for part in parts if await consumer.position(part) < ends[part]}

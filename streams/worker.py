@@ -106,7 +106,6 @@ class FloorKeeper:
         read = self._read()
         now_ms = self._now(read)
         shares = []
-        all_caught_up = bool(read)
         for tp, partition in list(self._records.partitions.items()):
             position = read.get(tp)
             to_end = position is not None and position.read_to_end
@@ -114,9 +113,11 @@ class FloorKeeper:
             if to_end:
                 partition.advance(now_ms)
             # Event time runs with what is read, so only the end says that all has been read.
-            near = not behind and position is not None and self._settings.clock == "wall"
-            all_caught_up = all_caught_up and (to_end or near)
-            shares.append(Share(partition, catching_up=behind))
+            if to_end or (self._settings.clock == "wall" and position and not behind):
+                self._records.begun.discard(tp)
+            is_new = tp in self._records.begun
+            shares.append(Share(partition, catching_up=behind, is_new=is_new))
+        all_caught_up = bool(read) and not any(share.is_new for share in shares)
         if all_caught_up and not self._ready:
             self._ready = True
             log.info("caught up: the floor is shown")
@@ -155,7 +156,9 @@ class FloorKeeper:
         shown = self._shown
         if shown.metrics is None:
             shown.metrics = self._exposition.render(
-                shown.floor, self._pipeline(), show_floor=self._ready
+                shown.floor,
+                self._pipeline(),
+                show_floor=self._ready and not shown.floor.begins_anew,
             )
         return shown.metrics
 

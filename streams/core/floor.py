@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from streams.core.calendar import DAY, ROLLING_WINDOWS, last_tick, pane_of
 from streams.core.contact import UNKNOWN
@@ -16,7 +16,7 @@ from streams.core.partition import MAX_SEGMENTS, OTHER, Partition
 from streams.core.policy import PolicyBook
 from streams.core.queue_tally import QueueTally
 from streams.core.sources import SourceBook
-from streams.core.staffing import Door, Observation, Presence, Staffing
+from streams.core.staffing import Door, Observation, Staffing
 from streams.core.tally import Histogram, Sums
 
 WINDOWS: Final = (*ROLLING_WINDOWS, DAY)
@@ -24,7 +24,6 @@ SILENT_AFTER_MS: Final = 7 * 24 * 3_600_000
 """A queue silent for this long leaves the floor; a source that last fed it before then is none."""
 
 Key = tuple[str, str]
-T = TypeVar("T", Presence, Door, Observation)
 
 
 @dataclass(slots=True)
@@ -34,10 +33,13 @@ class Share:
     Attributes:
         partition: its state.
         catching_up: it is behind; its own time stands at its last record.
+        is_new: it has not been read to its end since it was assigned, so whose contacts it holds
+            is not known yet.
     """
 
     partition: Partition
     catching_up: bool = False
+    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class Floor:
         queues: by (queue, channel), sorted.
         sources: when each was last heard.
         stale: the stale ones, with their last event.
+        begins_anew: a partition is being read from its beginning: totals are not whole.
     """
 
     now_ms: int
@@ -108,6 +111,7 @@ class Floor:
     queues: dict[Key, QueueFloor]
     sources: SourceBook
     stale: dict[str, int]
+    begins_anew: bool = False
 
     @property
     def catching_up(self) -> bool:
@@ -147,6 +151,9 @@ class FloorMerger:
                 if share.catching_up:
                     queue.catching_up = True
                     queue.as_of_ms = min(queue.as_of_ms, share.partition.now_ms)
+        begins_anew = any(share.is_new for share in shares)
+        if begins_anew:
+            _hold_back(queues.values(), shares)
         tick_ms = last_tick(now_ms, self._every_ms)
         sources = _sources(shares)
         stale = sources.stale_since(now_ms, self._intervals_ms)
@@ -162,7 +169,7 @@ class FloorMerger:
             or queue.live.waiting
             or queue.live.awaiting
         }
-        return Floor(now_ms, tick_ms, shown, sources, stale)
+        return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew)
 
     def _sums(
         self, key: Key, tallies: list[QueueTally], queue: QueueFloor, tick_ms: int
@@ -194,7 +201,9 @@ class FloorMerger:
 
     def _add_staffing(self, queues: dict[Key, QueueFloor], shares: Iterable[Share]) -> None:
         """Agents and doors are known by queue; each of its channels shows them."""
-        staffing = merge_staffing([share.partition.staffing for share in shares], self._policies)
+        staffing = Staffing(self._policies, 0)
+        for share in shares:
+            staffing.add(share.partition.staffing)
         by_state = staffing.agents_by_state()
         channels: dict[str, list[Key]] = {}
         for key in queues:
@@ -204,10 +213,6 @@ class FloorMerger:
                 key = self._only_channel(queue)
                 queues[key] = QueueFloor(*key)
                 channels[queue] = [key]
-        newest: dict[str, int] = {}
-        for presence in staffing.agents.values():
-            for queue in presence.queues:
-                newest[queue] = max(newest.get(queue, 0), presence.order[0])
         for queue, keys in channels.items():
             for key in keys:
                 shown = queues[key]
@@ -216,28 +221,20 @@ class FloorMerger:
                 shown.live.is_open = shown.door.is_open if shown.door else None
                 shown.observed = staffing.observations.get(queue)
                 door_ms = shown.door.order[0] if shown.door else 0
-                shown.last_event_ms = max(shown.last_event_ms, newest.get(queue, 0), door_ms)
+                changed_ms = staffing.changed_ms.get(queue, 0)
+                shown.last_event_ms = max(shown.last_event_ms, changed_ms, door_ms)
 
     def _only_channel(self, queue: str) -> Key:
         """The first channel that the settings name for a queue without contacts, else voice."""
         return next((key for key in self._policies.known() if key[0] == queue), (queue, "voice"))
 
 
-def merge_staffing(parts: Sequence[Staffing], policies: PolicyBook) -> Staffing:
-    """The newest of every agent, door and observation over all partitions."""
-    merged = Staffing(policies, 0)
-    for part in parts:
-        _keep_newest(merged.agents, part.agents)
-        _keep_newest(merged.doors, part.doors)
-        _keep_newest(merged.observations, part.observations)
-    return merged
-
-
-def _keep_newest(mine: dict[str, T], theirs: Mapping[str, T]) -> None:
-    for name, item in theirs.items():
-        known = mine.get(name)
-        if known is None or item.order > known.order:
-            mine[name] = item
+def _hold_back(queues: Iterable[QueueFloor], shares: Iterable[Share]) -> None:
+    """Any queue may have contacts in a partition that is read for the first time."""
+    as_of_ms = min(share.partition.now_ms for share in shares if share.is_new)
+    for queue in queues:
+        queue.catching_up = True
+        queue.as_of_ms = min(queue.as_of_ms, as_of_ms)
 
 
 def _bounded(name: str, known: set[str]) -> str:

@@ -111,7 +111,7 @@ class Partition(Sink):
         self.tick_ms = 0
         self.tallies: dict[tuple[str, str], QueueTally] = {}
         self.lives: dict[str, Life] = {}
-        self.staffing = Staffing(policies, self.limits.lateness_ms)
+        self.staffing = Staffing(policies, self.limits.lateness_ms, max_queues=max_tallies)
         self.sources = SourceBook()
         self.events: dict[type[Event], int] = {}
         self.late = 0

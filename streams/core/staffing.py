@@ -5,14 +5,17 @@ The newest event of each agent and queue wins, by (time, sequence, id), in whate
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, get_args
+from typing import Final, TypeVar, get_args
 
 from schemas.events import AgentChanged, AgentState, QueueClosed, QueueObserved, QueueOpened
 from streams.core.policy import PolicyBook
 
 MAX_AGENTS: Final = 200_000
-MAX_QUEUES: Final = 5_000
+MAX_QUEUES: Final = 2_000
+MAX_SERVED: Final = 1_000_000
+OTHER: Final = "_other"
 MAX_REMEMBERED: Final = 100_000
 DOORS_KEPT: Final = 64
 
@@ -47,20 +50,34 @@ class Observation:
     waiting: int
 
 
+T = TypeVar("T", Door, Observation)
+
+
 class Staffing:
     """What is known of agents and queues in one partition.
 
+    Queues beyond *max_queues* are one, and once `MAX_SERVED` pairs of agent and queue are known,
+    further agents serve none.
+
     Attributes:
         agents: by agent; never shown or logged.
+        changed_ms: by queue, when one of its agents last changed.
         doors: by queue.
         observations: by queue.
     """
 
-    def __init__(self, policies: PolicyBook, lateness_ms: int) -> None:
+    def __init__(
+        self, policies: PolicyBook, lateness_ms: int, *, max_queues: int = MAX_QUEUES
+    ) -> None:
         self.agents: dict[str, Presence] = {}
+        self.changed_ms: dict[str, int] = {}
         self.doors: dict[str, Door] = {}
         self.observations: dict[str, Observation] = {}
         self._doors: dict[str, list[Door]] = {}
+        self._states: dict[str, dict[str, int]] = {}
+        self._served = 0
+        self._queues: set[str] = set()
+        self._max_queues = max_queues
         self._policies = policies
         self._lateness_ms = lateness_ms
         self._remembered: dict[tuple[str, str], int] = {}
@@ -90,7 +107,7 @@ class Staffing:
         if isinstance(event, AgentChanged):
             self._take_agent(event, order)
             return
-        queue = self._policies.canonical(event.queue, time_ms)
+        queue = self._bounded(self._policies.canonical(event.queue, time_ms))
         if isinstance(event, QueueObserved):
             self._take_observation(queue, event, order)
         else:
@@ -98,7 +115,7 @@ class Staffing:
 
     def _take_observation(self, queue: str, event: QueueObserved, order: Order) -> None:
         seen = self.observations.get(queue)
-        if event.waiting is None or (seen is None and len(self.observations) >= MAX_QUEUES):
+        if event.waiting is None or queue == OTHER:
             return
         if seen is None or order > seen.order:
             self.observations[queue] = Observation(order, event.waiting)
@@ -106,9 +123,9 @@ class Staffing:
     def _take_door(self, queue: str, event: QueueOpened | QueueClosed, order: Order) -> None:
         """Keep what came before, too: since when a queue is as it is depends on it."""
         known = self._doors.get(queue)
+        if queue == OTHER:
+            return
         if known is None:
-            if len(self._doors) >= MAX_QUEUES:
-                return
             known = self._doors[queue] = []
         is_open = isinstance(event, QueueOpened)
         reason = "" if isinstance(event, QueueOpened) else event.reason
@@ -127,21 +144,61 @@ class Staffing:
             if len(self.agents) >= MAX_AGENTS:
                 return
             known = Presence((-1, 0, ""), event.state, (-1, 0, ""), ())
+        new = known
         if order > known.order:
-            known = replace(known, order=order, state=event.state)
+            new = replace(new, order=order, state=event.state)
         if event.queues and order > known.queues_order:
-            canonical = self._policies.canonical
-            queues = tuple(dict.fromkeys(canonical(queue, order[0]) for queue in event.queues))
-            known = replace(known, queues_order=order, queues=queues)
-        self.agents[event.agent] = known
+            new = replace(new, queues_order=order, queues=self._named(event.queues, order[0]))
+        self._count(known, -1)
+        self._count(new, 1)
+        if self._served > MAX_SERVED:
+            self._count(new, -1)
+            new = replace(new, queues=())
+        self.agents[event.agent] = new
+        for queue in new.queues:
+            self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), order[0])
+
+    def _named(self, queues: Iterable[str], time_ms: int) -> tuple[str, ...]:
+        canonical = self._policies.canonical
+        return tuple(dict.fromkeys(self._bounded(canonical(queue, time_ms)) for queue in queues))
+
+    def _bounded(self, queue: str) -> str:
+        if queue not in self._queues:
+            if len(self._queues) >= self._max_queues:
+                return OTHER
+            self._queues.add(queue)
+        return queue
+
+    def _count(self, presence: Presence, sign: int) -> None:
+        self._served += sign * len(presence.queues)
+        for queue in presence.queues:
+            self._add(queue, presence.state, sign)
+
+    def _add(self, queue: str, state: str, by: int) -> None:
+        states = self._states.get(queue)
+        if states is None:
+            states = self._states[queue] = dict.fromkeys(get_args(AgentState), 0)
+        states[state] += by
 
     def agents_by_state(self) -> dict[str, dict[str, int]]:
         """How many agents of each queue are in each state, none left out."""
-        staff: dict[str, dict[str, int]] = {}
-        for presence in self.agents.values():
-            for queue in presence.queues:
-                states = staff.get(queue)
-                if states is None:
-                    states = staff[queue] = dict.fromkeys(get_args(AgentState), 0)
-                states[presence.state] += 1
-        return staff
+        return {
+            queue: dict(states) for queue, states in self._states.items() if any(states.values())
+        }
+
+    def add(self, other: Staffing) -> None:
+        """Merge another partition's: agents add up, of doors and observations the newest stay."""
+        for queue, states in other.agents_by_state().items():
+            for state, count in states.items():
+                self._add(queue, state, count)
+        for queue, time_ms in other.changed_ms.items():
+            self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), time_ms)
+        _keep_newest(self.doors, other.doors)
+        _keep_newest(self.observations, other.observations)
+
+
+def _keep_newest(mine: dict[str, T], theirs: Mapping[str, T]) -> None:
+    for name, item in theirs.items():
+        known = mine.get(name)
+        if known is None or item.order > known.order:
+            mine[name] = item

@@ -43,6 +43,7 @@ class Records(Sink):
 
     Attributes:
         partitions: the state of each partition that this worker owns.
+        begun: those of them that have not been read to their end since they were assigned.
         rejected: how many records were rejected, by reason.
         gaps: how often records were missing where some were due.
     """
@@ -55,6 +56,7 @@ class Records(Sink):
         max_record_bytes: int,
     ) -> None:
         self.partitions: dict[TP, Partition] = {}
+        self.begun: set[TP] = set()
         self.rejected: dict[str, int] = {}
         self.gaps = 0
         self._new_partition = new_partition
@@ -66,6 +68,7 @@ class Records(Sink):
         """Begin every partition anew from its first record."""
         for tp in tps:
             self.partitions[tp] = self._new_partition()
+            self.begun.add(tp)
         log.info("assigned %d partitions", len(tps))
         return dict.fromkeys(tps, BEGINNING)
 
@@ -73,6 +76,7 @@ class Records(Sink):
         """Forget the state of *tps*; whoever owns them next reads them again."""
         for tp in tps:
             self.partitions.pop(tp, None)
+            self.begun.discard(tp)
         log.info("revoked %d partitions", len(tps))
 
     def records(self, tp: TP, batch: Sequence[Record]) -> None:

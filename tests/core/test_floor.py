@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from streams.core.floor import Floor, FloorMerger, QueueFloor, Share, merge_staffing
+from streams.core.floor import Floor, FloorMerger, QueueFloor, Share
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
+from streams.core.staffing import Staffing
 from streams.core.tally import OFFERED, Sums
 from tests.support.core_events import (
     DAY,
@@ -270,13 +271,16 @@ def test_a_queue_without_contacts_is_there_once_an_agent_serves_it(
     assert floor.queues[key].violations == 0
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=str)
-def test_the_newest_of_each_agent_counts_over_partitions(order: tuple[int, int]) -> None:
+def test_agents_of_several_partitions_add_up() -> None:
     parts = [
-        told(event(at_s, "agent.changed", **{**AVAILABLE, "state": state})).staffing
-        for at_s, state in ((0, "available"), (9, "not_ready"))
+        told(event(0, "agent.changed", **{**AVAILABLE, "agent": name})).staffing
+        for name in ("a-1", "a-2")
     ]
 
-    merged = merge_staffing([parts[at] for at in order], PolicyBook())
+    merged = Staffing(PolicyBook(), 0)
+    for part in parts:
+        merged.add(part)
 
-    assert {name: who.state for name, who in merged.agents.items()} == {"a-1": "not_ready"}
+    assert {queue: states["available"] for queue, states in merged.agents_by_state().items()} == {
+        AVAILABLE["queues"][0]: 2
+    }

@@ -49,7 +49,7 @@ def judged(
     settings: Any = None,
     **of_queue: Any,
 ) -> Judgement:
-    """The judgement of `sales`; on voice T = 20 s, limits 120 s and 300 s, target 80 %, floor 10."""
+    """The judgement of `sales`; on voice the longest wait is limited to 120 s and 300 s."""
     book = policy(defaults=settings or {})
     windows = {"15m": sums or window(), "day": window(late=100)}
     queue = QueueFloor("sales", channel, live=live or Live(), windows=windows, **of_queue)

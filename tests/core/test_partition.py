@@ -11,6 +11,7 @@ from streams.core.partition import FUTURE_MS, OTHER, Partition
 from streams.core.policy import PolicyBook
 from streams.core.tally import OFFERED, exact
 from tests.support.core_events import (
+    DAY,
     HOUR,
     MINUTE,
     Told,
@@ -53,6 +54,14 @@ def test_an_event_is_in_the_future_only_more_than_five_minutes_ahead(
     assert partition.accept(queued, time_ms, time_ms - FUTURE_MS - too_early_ms) is taken
 
     assert sum(partition.events.values()) == len(partition.lives) == taken
+
+
+def test_the_year_9999_lies_in_the_future_whenever_it_is_told() -> None:
+    partition = Partition(PolicyBook())
+    (queued, time_ms) = event(0, "contact.queued", contact="c-1", time="9999-01-01T00:00:00Z")
+
+    assert not partition.accept(queued, time_ms, time_ms)
+    assert not partition.lives
 
 
 def test_arrival_is_the_highest_record_timestamp_so_far_and_events_do_not_move_it() -> None:
@@ -168,6 +177,38 @@ def test_a_contact_has_at_most_512_events_and_ignores_the_rest() -> None:
     assert partition.ignored == {"contact_full": 1}
     assert len(partition.lives["c-1"].ids) == 512
     assert len(sales(partition).open) == 1
+
+
+def test_all_lives_of_a_contact_have_512_events_together() -> None:
+    visits = (call(100 * n, kind) for n in range(300) for kind in ("queued", "abandoned"))
+    limits = Limits(rest_ms=1_000, lateness_ms=3_600_000_000)
+
+    partition = told(*visits, limits=limits)
+
+    assert partition.ignored == {"contact_full": 600 - 512}
+    assert net(partition)["abandoned:short"] == 256
+
+
+def test_an_event_that_is_replaced_for_ever_is_replaced_as_often_as_there_may_be_events() -> None:
+    copies = (call(0, "queued", id="1", queue=f"queue-{n:03}") for n in range(600))
+
+    partition = told(*copies)
+
+    assert partition.conflicting == {"pbx": 599}
+    assert partition.ignored == {"contact_full": 599 - 511}
+    assert [key[0] for key, tally in partition.tallies.items() if tally.open] == ["queue-511"]
+
+
+def test_a_contact_that_is_folded_again_and_again_is_scheduled_once() -> None:
+    late_first = [call(second, "held") for second in range(400, 0, -1)]
+
+    partition = told(call(500, "queued"), *late_first)
+
+    assert sum(len(lives) for lives in partition._due.values()) <= 2
+    partition.arrive(ms(DAY))
+    partition.advance(ms(DAY))
+    assert not partition.lives
+    assert not partition._due
 
 
 def test_of_messages_that_change_nothing_only_the_id_is_kept() -> None:

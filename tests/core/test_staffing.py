@@ -1,6 +1,7 @@
 """Agents and doors: the newest event wins, in whatever order they come."""
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def door(at_s: float, kind: str, **fields: object) -> Told:
     return event(at_s, f"queue.{kind}", **{"queue": "sales", **reason, **fields})
 
 
-def of(*events: Told, **options: object) -> Staffing:
+def of(*events: Told, **options: Any) -> Staffing:
     return told(*events, **options).staffing
 
 
@@ -181,15 +182,45 @@ def test_the_memory_of_ids_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(staff._remembered) <= 10
 
 
-def test_agents_and_queues_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agents_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staffing, "MAX_AGENTS", 2)
-    monkeypatch.setattr(staffing, "MAX_QUEUES", 2)
+    agents = (agent(0, "available", agent=f"a-{number}") for number in range(5))
+
+    staff = of(*agents, agent(9, "not_ready", agent="a-0"))
+
+    assert staff.agents_by_state() == {"sales": {**STATES, "available": 1, "not_ready": 1}}
+
+
+def test_agents_who_would_serve_too_much_serve_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staffing, "MAX_SERVED", 3)
+    both = ["sales", "service"]
+    agents = [agent(0, "available", agent=f"a-{number}", queues=both) for number in range(3)]
+
+    staff = of(*agents, agent(9, "not_ready", agent="a-0", queues=both))
+
+    assert staff.agents_by_state() == {queue: {**STATES, "not_ready": 1} for queue in both}
+
+
+def test_doors_of_queues_beyond_the_bound_are_not_kept_and_their_agents_are_together() -> None:
     staff = of(
-        *(agent(0, "available", agent=f"a-{number}") for number in range(5)),
         *(door(0, "opened", queue=f"q-{number}") for number in range(5)),
         *(event(0, "queue.observed", queue=f"q-{number}", waiting=1) for number in range(5)),
-        agent(9, "not_ready", agent="a-0"),
+        *(agent(0, "available", agent=f"a-{n}", queues=[f"q-{n}", "q-0"]) for n in range(5)),
+        max_tallies=2,
     )
 
-    assert [len(each) for each in (staff.agents, staff.doors, staff.observations)] == [2, 2, 2]
-    assert staff.agents["a-0"].state == "not_ready"
+    assert list(staff.doors) == list(staff.observations) == ["q-0", "q-1"]
+    counted = {queue: states["available"] for queue, states in staff.agents_by_state().items()}
+    assert counted == {"q-0": 5, "q-1": 1, staffing.OTHER: 3}
+
+
+def test_what_partitions_know_of_agents_and_doors_adds_up() -> None:
+    one = of(agent(0, "available"), door(0, "opened"))
+    other = of(agent(3, "not_ready", agent="a-2"), door(5, "closed"))
+
+    for order in ((one, other), (other, one)):
+        merged = Staffing(policy(), 0)
+        for part in order:
+            merged.add(part)
+        assert merged.agents_by_state() == {"sales": {**STATES, "available": 1, "not_ready": 1}}
+        assert (merged.doors["sales"].is_open, merged.changed_ms) == (False, {"sales": ms(3)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from functools import reduce
 from random import Random
 
 import pytest
@@ -432,11 +433,12 @@ def test_an_observation_counts_at_most_32_states() -> None:
         ([], "wrong_type"),
         ({"available": "2"}, "wrong_type"),
         ({"available": {}}, "wrong_type"),
+        (reduce(lambda inner, _: {"a": inner}, range(900), {}), "wrong_type"),
         ({"available": -1}, "wrong_value"),
         ({"": 1}, "wrong_value"),
         ({"x" * 257: 1}, "wrong_value"),
     ],
-    ids=["a list", "a text", "an object", "negative", "no name", "a long name"],
+    ids=["a list", "a text", "an object", "900 objects", "negative", "no name", "a long name"],
 )
 def test_agents_by_state_are_counts_by_name(agents: object, outcome: str) -> None:
     refused = refusal(a_record(type="queue.observed", agents=agents))
