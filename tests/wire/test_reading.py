@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-from functools import reduce
 from random import Random
 
 import pytest
@@ -427,13 +426,20 @@ def test_an_observation_counts_at_most_32_states() -> None:
     assert (refused.reason, refused.field) == ("wrong_value", "agents")
 
 
+def objects_in_objects(levels: int) -> dict[str, object]:
+    inner: dict[str, object] = {}
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
+
+
 @pytest.mark.parametrize(
     ("agents", "outcome"),
     [
         ([], "wrong_type"),
         ({"available": "2"}, "wrong_type"),
         ({"available": {}}, "wrong_type"),
-        (reduce(lambda inner, _: {"a": inner}, range(900), {}), "wrong_type"),
+        (objects_in_objects(900), "wrong_type"),
         ({"available": -1}, "wrong_value"),
         ({"": 1}, "wrong_value"),
         ({"x" * 257: 1}, "wrong_value"),
