@@ -137,11 +137,12 @@ def fractions(sums: Sums, live: Live, formulas: Iterable[str]) -> dict[str, Frac
 
 def spread_of(spread: Spread, total_ms: int) -> dict[str, float | None]:
     """Mean, nearest-rank quantiles and maximum in seconds; None where nothing is counted."""
-    n = sum(spread.values())
-    if not n:
+    # Until its tick has passed, a change told late may have been taken back but not counted yet.
+    ordered = sorted(duration_ms for duration_ms, count in spread.items() if count > 0)
+    if not ordered:
         return dict.fromkeys(("mean", *QUANTILES, "max"))
-    ordered = sorted(spread)
     reached = list(accumulate(spread[duration_ms] for duration_ms in ordered))
+    n = reached[-1]
     figures: dict[str, float | None] = {"mean": total_ms / n / 1000}
     for name, percent in QUANTILES.items():
         rank = -(-percent * n // 100)

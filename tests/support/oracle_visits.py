@@ -465,7 +465,10 @@ class Fold:
             "system": ("left", "error"),
             "agent": ("left", "withdrawn"),
         }[by]
-        if not self.result.visits and self.first_offered is not None and by != "agent":
+        turned_away = self.result.refused or self.result.bot_contained
+        asks = self.first_offered is not None and not turned_away
+        if not self.result.visits and asks and by != "agent":
+            assert self.first_offered is not None
             self.open_direct(self.here, self.first_offered, time, event)
         if self.open_visits():
             self.outcome(event, time, outcome, reason, withdraw_others=True)
