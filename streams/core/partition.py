@@ -336,10 +336,10 @@ class Partition(Sink):
     def _waiting_at(self, restart: Fact) -> list[str]:
         """The contacts that wait when their source restarts.
 
-        Nothing can have ended since a restart that is the newest event, so those who wait now are
-        all; for another one every remembered contact is looked at.
+        Nothing can have ended since a restart that is the newest event and that time has not
+        passed, so those who wait now are all; for another one every remembered contact is looked at.
         """
-        if restart.time_ms >= self.latest_ms:
+        if restart.time_ms >= self.latest_ms and restart.time_ms > self.now_ms:
             return [
                 visit.contact
                 for tally in self.tallies.values()

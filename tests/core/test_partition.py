@@ -494,6 +494,14 @@ def test_a_restart_also_ends_a_wait_that_is_told_late() -> None:
     assert partition.unmatched_outcomes == 1
 
 
+def test_a_restart_heard_after_time_alone_ended_the_wait_still_ends_it_in_its_time() -> None:
+    partition = told(call(0, "queued"), now_s=7_200)
+    tell(partition, [event(7_199, "source.started")])
+
+    assert net(partition)["left:error:false"] == 1
+    assert net(partition).get("expired", 0) == 0
+
+
 def test_counters_stand_at_now_and_windows_at_the_last_tick() -> None:
     partition = told(call(1, "queued"), call(6, "answered"), now_s=9, rounding=exact)
     tally = sales(partition)
