@@ -337,7 +337,7 @@ class Partition(Sink):
         """The contacts that wait when their source restarts.
 
         Nothing can have ended since a restart that is the newest event and that time has not
-        passed, so those who wait now are all; for another one every remembered contact is looked at.
+        passed, so those who wait now are all; for another, every remembered contact is looked at.
         """
         if restart.time_ms >= self.latest_ms and restart.time_ms > self.now_ms:
             return [
