@@ -648,11 +648,15 @@ class Partition(Sink):
     # -- bounded labels ---------------------------------------------------------------------
 
     def tally(self, queue: str, channel: str) -> QueueTally:
-        """The tally of (queue, channel); one for all the others once there are too many."""
+        """The tally of (queue, channel); one for all the others once there are too many.
+
+        Queues that the settings name have their own, however many others came before them.
+        """
         key = (queue, channel)
         tally = self.tallies.get(key)
         if tally is None:
-            if len(self.tallies) >= self._max_tallies and key != (OTHER, OTHER):
+            is_one_too_many = len(self.tallies) >= self._max_tallies and key != (OTHER, OTHER)
+            if is_one_too_many and not self.policies.is_named(*key):
                 return self.tally(OTHER, OTHER)
             tally = self.tallies[key] = QueueTally(
                 queue,

@@ -287,6 +287,10 @@ class PolicyBook:
             for channel in queue.channels
         )
 
+    def is_named(self, queue: str, channel: str = "") -> bool:
+        """Whether the settings name *queue*, and *channel* is one of theirs or ours, if given."""
+        return queue in self._layers.queues and (not channel or channel in self._channels)
+
     def overridden(
         self,
         *,

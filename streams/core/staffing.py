@@ -164,7 +164,7 @@ class Staffing:
 
     def _bounded(self, queue: str) -> str:
         if queue not in self._queues:
-            if len(self._queues) >= self._max_queues:
+            if len(self._queues) >= self._max_queues and not self._policies.is_named(queue):
                 return OTHER
             self._queues.add(queue)
         return queue

@@ -30,7 +30,7 @@ from tests.support.histories import History, histories, permuted
 
 SHORT = Limits(rest_ms=60_000, lateness_ms=60_000)
 
-# -- what is let in ---------------------------------------------------------------------------
+# -- what is let in ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("too_late_ms", "late"), [(0, 0), (1, 1)])
@@ -112,7 +112,7 @@ def test_time_does_not_run_backwards() -> None:
     assert sales(partition).waiting_past == 1
 
 
-# -- twice ------------------------------------------------------------------------------------
+# -- twice ---------------------------------------------------------------------------------------
 
 
 def test_the_same_id_of_another_source_is_another_event() -> None:
@@ -164,7 +164,7 @@ def test_an_agent_s_event_sent_twice_is_a_duplicate_too() -> None:
     assert told(change, change).duplicates == {"pbx": 1}
 
 
-# -- what is remembered -----------------------------------------------------------------------
+# -- what is remembered --------------------------------------------------------------------------
 
 
 def test_a_contact_has_at_most_512_events_and_ignores_the_rest() -> None:
@@ -307,12 +307,30 @@ def test_contacts_forgotten_take_nothing_of_the_counters_with_them() -> None:
     assert net(partition) == before
 
 
-# -- bounds -----------------------------------------------------------------------------------
+# -- bounds --------------------------------------------------------------------------------------
 
 
 def test_queues_beyond_the_bound_are_counted_together() -> None:
     calls = (call(0, "queued", contact=f"c-{n}", queue=f"queue-{n}") for n in range(50))
     partition = told(*calls, max_tallies=3)
+
+    assert len(partition.tallies) == 4
+    assert partition.tallies[OTHER, OTHER].counters["offered"] == 47
+
+
+def test_a_queue_of_the_settings_has_its_own_counters_however_many_came_before() -> None:
+    named = policy(queues={"sales": {"channels": {"email": {}}}})
+    calls = (call(0, "queued", contact=f"c-{n}", queue=f"queue-{n}") for n in range(50))
+    partition = told(*calls, call(0, "queued"), policies=named, max_tallies=3)
+
+    assert len(partition.tallies) == 5
+    assert sales(partition).counters["offered"] == 1
+
+
+def test_a_channel_that_nobody_named_adds_none_to_a_queue_of_the_settings() -> None:
+    named = policy(queues={"sales": {}})
+    calls = (call(0, "queued", contact=f"c-{n}", channel=f"channel-{n}") for n in range(50))
+    partition = told(*calls, policies=named, max_tallies=3)
 
     assert len(partition.tallies) == 4
     assert partition.tallies[OTHER, OTHER].counters["offered"] == 47
@@ -367,7 +385,7 @@ def test_panes_and_days_that_no_window_holds_are_dropped() -> None:
     assert tally.counters["offered"] == 1_440
 
 
-# -- counters and corrections -----------------------------------------------------------------
+# -- counters and corrections --------------------------------------------------------------------
 
 
 def test_a_correction_says_from_which_class_to_which() -> None:

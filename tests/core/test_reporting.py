@@ -49,7 +49,7 @@ def ticks_of(*events: Told, **options: Any) -> list[Entry]:
     return list(TickReport(PolicyBook(), **settings).rows(records))
 
 
-# -- the order in which things happened ---------------------------------------------------------
+# -- the order in which things happened ----------------------------------------------------------
 
 
 def arriving(time_s: float, arrival_s: float) -> Timed:
@@ -112,7 +112,7 @@ def test_no_more_is_held_than_may_still_be_overtaken(drawn: list[tuple[int, int]
     )
 
 
-# -- intervals ----------------------------------------------------------------------------------
+# -- intervals -----------------------------------------------------------------------------------
 
 
 def test_the_first_instant_of_an_hour_is_in_it_and_the_last_one_before_is_not() -> None:
@@ -277,7 +277,7 @@ def test_a_long_report_remembers_only_contacts_that_may_still_change(parts: int)
     assert sum(row["answered"] for row in report.rows() if row["queue"] == "sales") == 3_000
 
 
-# -- ticks --------------------------------------------------------------------------------------
+# -- ticks ---------------------------------------------------------------------------------------
 
 
 def test_a_tick_row_knows_the_events_up_to_its_tick_and_no_later_one() -> None:
@@ -356,7 +356,7 @@ def test_no_events_have_no_rows() -> None:
     assert rows_of() == {}
 
 
-# -- visits -------------------------------------------------------------------------------------
+# -- visits --------------------------------------------------------------------------------------
 
 
 def lines(*events: Told, **options: Any) -> list[dict[str, Any]]:
