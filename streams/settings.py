@@ -75,6 +75,7 @@ class Settings:
         instance_id: the worker's static membership in its group; None for none.
         port: 0 takes a free one.
         tick_ms: divides five minutes, so that every window is a whole number of ticks.
+        max_contacts: contacts of one partition remembered at a time.
         max_queues: beyond so many queues, series carry an overflow label.
         metric_windows: the windows of `/metrics`, out of `WINDOWS`.
         source_intervals_ms: source to the interval at which it is expected to be heard.
@@ -93,6 +94,7 @@ class Settings:
     tick_ms: int = 5_000
     max_events_per_contact: int = 512
     max_record_bytes: int = 256 * 1024
+    max_contacts: int = 1_000_000
     max_queues: int = 2_000
     metric_windows: tuple[str, ...] = ("15m", "60m", "day")
     source_intervals_ms: Mapping[str, int] = field(default_factory=dict)
@@ -147,6 +149,7 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "tick": ("tick_ms", _tick),
     "max_events_per_contact": ("max_events_per_contact", whole(16, 100_000)),
     "max_record_bytes": ("max_record_bytes", whole(1_024, 64 * 1024 * 1024)),
+    "max_contacts": ("max_contacts", whole(1, 100_000_000)),
     "max_queues": ("max_queues", whole(1, 100_000)),
     "metric_windows": ("metric_windows", several_of(WINDOWS)),
 }

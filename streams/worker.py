@@ -31,11 +31,14 @@ from streams.processors.records import Records
 from streams.reader import TP, Position
 from streams.rejected import SPARE_BYTES, RejectedRecords
 from streams.settings import Settings
-from streams.topics import ensure_rejected_topic, rejected_topic
-from streams.transport import (
-    App,
+from streams.topics import (
     BrokerUnreachable,
     TopicMissing,
+    ensure_rejected_topic,
+    rejected_topic,
+)
+from streams.transport import (
+    App,
     TransportOptions,
     create_app,
     health,
@@ -50,6 +53,9 @@ log = logging.getLogger(__name__)
 
 BEHIND_MS: Final = 10_000
 """A partition whose last record is older than this, and that is not read to its end, is behind."""
+
+END_KNOWN_FOR_S: Final = 3.0
+"""How long what the broker last said of the end of a partition is taken for true."""
 
 STUCK_AFTER_S: Final = 60.0
 EVERY_S: Final = 1.0
@@ -82,14 +88,19 @@ class FloorKeeper:
         read: Callable[[], Mapping[TP, Position]],
         stuck: Callable[[], str | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
+        uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._records = records
         self._read = read
         self._stuck = stuck
         self._clock_ms = clock_ms
+        self._uptime_s = uptime_s
         self._merger = FloorMerger(
-            settings.policy, every_ms=settings.tick_ms, intervals_ms=settings.source_intervals_ms
+            settings.policy,
+            every_ms=settings.tick_ms,
+            max_queues=settings.max_queues,
+            intervals_ms=settings.source_intervals_ms,
         )
         self._exposition = Exposition(
             settings.policy, metric_windows=settings.metric_windows, version=version("floorwatch")
@@ -108,8 +119,9 @@ class FloorKeeper:
         shares = []
         for tp, partition in list(self._records.partitions.items()):
             position = read.get(tp)
-            to_end = position is not None and position.read_to_end
-            behind = not to_end and now_ms - partition.arrival_ms > BEHIND_MS
+            to_end = position is not None and self._is_at_its_end(position)
+            reached_ms = max(partition.arrival_ms, partition.now_ms)
+            behind = not to_end and now_ms - reached_ms > BEHIND_MS
             if to_end:
                 partition.advance(now_ms)
             # Event time runs with what is read, so only the end says that all has been read.
@@ -130,6 +142,16 @@ class FloorKeeper:
             ready=self._ready,
         )
         return Shown(floor, document, orjson.dumps(wall_document(document)))
+
+    def _is_at_its_end(self, position: Position) -> bool:
+        """Whether all has been read, as far as the broker has said so lately."""
+        asked_s = self._uptime_s() - position.end_seen_at
+        return position.read_to_end and asked_s <= END_KNOWN_FOR_S
+
+    def _lag_s(self, position: Position | None, partition: Partition, now_ms: int) -> float:
+        if position is not None and self._is_at_its_end(position):
+            return 0.0
+        return max(0, now_ms - partition.arrival_ms) / 1000 if partition.arrival_ms else 0.0
 
     def _now(self, read: Mapping[TP, Position]) -> int:
         """Now by the wall, or the highest event time; it does not run backwards."""
@@ -200,17 +222,11 @@ class FloorKeeper:
             unmatched=unmatched,
             lag_records={(tp.topic, tp.partition): place.lag for tp, place in read.items()},
             event_lag_s={
-                (tp.topic, tp.partition): _lag_s(read.get(tp), partition, now_ms)
+                (tp.topic, tp.partition): self._lag_s(read.get(tp), partition, now_ms)
                 for tp, partition in parts.items()
             },
             floor_partial=self._shown.floor.catching_up,
         )
-
-
-def _lag_s(position: Position | None, partition: Partition, now_ms: int) -> float:
-    if position is not None and position.read_to_end:
-        return 0.0
-    return max(0, now_ms - partition.arrival_ms) / 1000 if partition.arrival_ms else 0.0
 
 
 def _add(mine: dict[str, int], theirs: Mapping[str, int]) -> None:
@@ -227,6 +243,7 @@ def new_partition(settings: Settings) -> Partition:
         ),
         every_ms=settings.tick_ms,
         max_tallies=settings.max_queues,
+        max_contacts=settings.max_contacts,
     )
 
 

@@ -61,6 +61,8 @@ _ENDED: Final = RANK[Ended]
 SOURCE_STARTED: Final = RANK[SourceStarted]
 DROPPED: Final = 1_000
 _TAKES_A_TRANSFER: Final = frozenset({_RANG, _ANSWERED, _ABANDONED, _REPLIED})
+_GIVES_UP: Final = frozenset({_ABANDONED, _LEFT})
+"""What a contact turned away may still send, although it was never offered."""
 
 
 class Fact(NamedTuple):
@@ -413,8 +415,11 @@ class Life:
         self.dropped.append(time_ms)
 
     def needs_no(self, fact: Fact) -> bool:
-        """A message that changes no indicator, whatever comes late: only its id is kept."""
-        if fact.queue not in ("", self.queue) or self.channel == VOICE:
+        """A message that changes no indicator, whatever comes late: only its id is kept.
+
+        One that names a queue is none: it decides where the contact is, however things are told.
+        """
+        if fact.queue or self.channel == VOICE:
             return False
         if fact.rank == _MESSAGED:
             return self._asked_ms >= 0
@@ -516,7 +521,7 @@ class Life:
         if self._is_pending(fact) and self._pending is not None:
             opened_ms = self._pending.pop(fact.queue)
             return self._open(fact.queue, opened_ms, fact, policies, sink, True)
-        if self.visits:
+        if self.visits or (self._turned_away and fact.rank in _GIVES_UP):
             return None
         opened_ms = self._offered_ms if self._offered_ms >= 0 else fact.time_ms
         return self._open(self.queue or UNKNOWN, opened_ms, fact, policies, sink, True)

@@ -118,9 +118,13 @@ def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
             thresholds = sums.thresholds.keys() or {visits.threshold_ms}
             head = _head(queue, window, policy.formula, queue.tick_ms, now_ms, thresholds)
             yield _entry(sums, queue.live, head, now_ms)
-        thresholds = {visits.threshold_ms}
+        thresholds = queue.thresholds or {visits.threshold_ms}
         head = _head(queue, TOTAL, policy.formula, now_ms, now_ms, thresholds)
-        yield _entry(totals_of(queue.net, visits), queue.live, head, now_ms)
+        total = _entry(totals_of(queue.net, visits), queue.live, head, now_ms)
+        if visits.short_abandon_ms > min(thresholds):
+            # No counter tells the abandonments apart that came after T and up to S.
+            total["abandoned_short"] = None
+        yield total
 
 
 def _floor_entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:

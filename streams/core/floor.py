@@ -54,6 +54,7 @@ class QueueFloor:
         responses: histograms by clock.
         windows: sums of each window at the last tick.
         live: what is true now.
+        thresholds: of all visits so far, in ms; only where the policy changes over time.
         fed: when each source last opened a visit here.
         last_event_ms: the newest event.
         tick_ms: the tick its windows stand at.
@@ -73,6 +74,7 @@ class QueueFloor:
     responses: dict[str, Histogram] = field(default_factory=dict)
     windows: dict[str, Sums] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
+    thresholds: set[int] = field(default_factory=set)
     fed: dict[str, int] = field(default_factory=dict)
     last_event_ms: int = 0
     tick_ms: int = 0
@@ -120,13 +122,17 @@ class Floor:
 
 
 class FloorMerger:
-    """Merges partitions into floors, reusing window sums that have not changed since."""
+    """Merges partitions into floors, reusing window sums that have not changed since.
+
+    Each partition bounds its queues; the floor does too, so that they do not add up.
+    """
 
     def __init__(
         self,
         policies: PolicyBook,
         *,
         every_ms: int = 5_000,
+        max_queues: int = 2_000,
         intervals_ms: Mapping[str, int] | None = None,
     ) -> None:
         self._policies = policies
@@ -134,13 +140,16 @@ class FloorMerger:
         self._intervals_ms = intervals_ms or {}
         self._windows: dict[Key, tuple[object, dict[str, Sums]]] = {}
         self._segments: dict[Key, set[str]] = {}
+        self._keys: set[Key] = set()
+        self._max_queues = max_queues
 
     def merge(self, shares: Sequence[Share], now_ms: int) -> Floor:
         """The floor at *now_ms*; partitions have been advanced as far as they may be."""
         queues: dict[Key, QueueFloor] = {}
         parts: dict[Key, list[QueueTally]] = {}
         for share in shares:
-            for key, tally in share.partition.tallies.items():
+            for own_key, tally in share.partition.tallies.items():
+                key = self._bounded_key(own_key)
                 queue = queues.get(key)
                 if queue is None:
                     queue = queues[key] = QueueFloor(*key, as_of_ms=now_ms)
@@ -153,7 +162,9 @@ class FloorMerger:
                     queue.as_of_ms = min(queue.as_of_ms, share.partition.now_ms)
         begins_anew = any(share.is_new for share in shares)
         if begins_anew:
-            _hold_back(queues.values(), shares)
+            # Any queue may have contacts in a partition that is read for the first time.
+            for queue in queues.values():
+                queue.catching_up = True
         tick_ms = last_tick(now_ms, self._every_ms)
         sources = _sources(shares)
         stale = sources.stale_since(now_ms, self._intervals_ms)
@@ -170,6 +181,14 @@ class FloorMerger:
             or queue.live.awaiting
         }
         return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew)
+
+    def _bounded_key(self, key: Key) -> Key:
+        if key in self._keys:
+            return key
+        if len(self._keys) >= self._max_queues and not self._policies.is_named(*key):
+            return OTHER, OTHER
+        self._keys.add(key)
+        return key
 
     def _sums(
         self, key: Key, tallies: list[QueueTally], queue: QueueFloor, tick_ms: int
@@ -220,21 +239,13 @@ class FloorMerger:
                 shown.door = staffing.doors.get(queue)
                 shown.live.is_open = shown.door.is_open if shown.door else None
                 shown.observed = staffing.observations.get(queue)
-                door_ms = shown.door.order[0] if shown.door else 0
+                door_ms = shown.door.order.time_ms if shown.door else 0
                 changed_ms = staffing.changed_ms.get(queue, 0)
                 shown.last_event_ms = max(shown.last_event_ms, changed_ms, door_ms)
 
     def _only_channel(self, queue: str) -> Key:
         """The first channel that the settings name for a queue without contacts, else voice."""
         return next((key for key in self._policies.known() if key[0] == queue), (queue, "voice"))
-
-
-def _hold_back(queues: Iterable[QueueFloor], shares: Iterable[Share]) -> None:
-    """Any queue may have contacts in a partition that is read for the first time."""
-    as_of_ms = min(share.partition.now_ms for share in shares if share.is_new)
-    for queue in queues:
-        queue.catching_up = True
-        queue.as_of_ms = min(queue.as_of_ms, as_of_ms)
 
 
 def _bounded(name: str, known: set[str]) -> str:
@@ -253,6 +264,7 @@ def _add_tally(queue: QueueFloor, tally: QueueTally) -> None:
     _add_histograms(queue.waits, tally.waits)
     _add_histograms(queue.responses, tally.responses)
     queue.live.add(tally.live())
+    queue.thresholds |= tally.thresholds
     for source, time_ms in tally.fed.items():
         queue.fed[source] = max(queue.fed.get(source, 0), time_ms)
     queue.last_event_ms = max(queue.last_event_ms, tally.last_event_ms)
@@ -289,10 +301,8 @@ def _no_data_since(queue: QueueFloor, now_ms: int, stale: Mapping[str, int]) -> 
 
 
 def _total(parts: Iterable[Sums]) -> Sums:
-    listed = list(parts)
-    if len(listed) == 1:
-        return listed[0]
+    # A copy even of one part: it goes on counting while the floor is shown.
     total = Sums()
-    for part in listed:
+    for part in parts:
         total.add(part)
     return total

@@ -11,7 +11,6 @@ windows, and moved in the counters, which only rise, with a correction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from heapq import heappop, heappush
 from typing import Final
 
 import orjson
@@ -50,8 +49,9 @@ from streams.core.contact import (
 )
 from streams.core.policy import PolicyBook
 from streams.core.queue_tally import EXPIRY, QueueTally
-from streams.core.sources import SourceBook
-from streams.core.staffing import Staffing
+from streams.core.schedule import Schedule
+from streams.core.sources import MAX_SOURCES, SourceBook
+from streams.core.staffing import AGENT_KEPT_MS, Staffing
 from streams.core.tally import Rounding, histogram_edges, rounded
 
 FUTURE_MS: Final = 5 * 60_000
@@ -64,9 +64,14 @@ OTHER: Final = "_other"
 """The label of all that came after a bound on labels was reached."""
 
 _SLACK_PANES: Final = 120
-_RESTARTS_KEPT: Final = 200
+_RESTARTS_KEPT: Final = 500
 _MESSAGES_KEPT: Final = 16
-_BUCKET_MS: Final = 1_000
+_LOOK_AGAIN_MS: Final = 60_000
+"""How soon a contact is looked at again that rests longer than its partition has records for."""
+
+MAX_CONTACTS: Final = 1_000_000
+"""Contacts of one partition remembered at a time."""
+
 MAX_SEGMENTS: Final = 10
 """Customer types told apart in a queue, `unknown` and the one for all others included."""
 
@@ -100,6 +105,7 @@ class Partition(Sink):
         windows: Mapping[str, int] = ROLLING_WINDOWS,
         rounding: Rounding = rounded,
         max_tallies: int = 2_000,
+        max_contacts: int = MAX_CONTACTS,
         by_arrival: bool = False,
         on_forget: Callable[[Life], None] | None = None,
     ) -> None:
@@ -125,13 +131,14 @@ class Partition(Sink):
         self._by_arrival = by_arrival
         self._on_forget = on_forget
         self._max_tallies = max_tallies
+        self._max_contacts = max_contacts
+        self._kept_ms = self.limits.rest_ms + self.limits.lateness_ms + 1
         self._edges_ms = histogram_edges(policies.thresholds_ms())
         self._kept_panes = max(windows.values(), default=0) // every_ms + _SLACK_PANES
-        self._ahead: list[tuple[int, Callable[..., None], object, int]] = []
+        self._ahead: dict[int, list[tuple[Callable[..., None], object, int]]] = {}
         self._restarts: dict[str, list[Fact]] = {}
         self._last_restart_ms = -1
-        self._due: dict[int, list[Life]] = {}
-        self._due_order: list[int] = []
+        self._schedule = Schedule()
         self._pruned_pane = 0
         # While folds are replaced: when the event that changed them happened. A tick before that
         # does not know of it yet.
@@ -171,21 +178,28 @@ class Partition(Sink):
         if isinstance(event, Unknown):
             self._ignore("unknown_type")
             return
-        if not self.staffing.remember(source, event.id, time_ms, self.arrival_ms):
+        met = self.staffing.remember(event, time_ms, self.arrival_ms)
+        if met != "new":
             self._repeat(source)
-            return
+            if met == "same":
+                return
+            _bump(self.conflicting, self._label(self.conflicting, source))
         self.sources.heard(source, time_ms)
         if isinstance(event, SourceAlive):
             self.sources.alive(source)
         elif isinstance(event, SourceStarted):
             self._restart(Fact(time_ms, NEVER, SOURCE_STARTED, event.id, source, "", "", "", ""))
-        elif isinstance(event, AgentChanged | QueueOpened | QueueClosed | QueueObserved):
-            self.staffing.take(event, time_ms)
+        elif isinstance(
+            event, AgentChanged | QueueOpened | QueueClosed | QueueObserved
+        ) and not self.staffing.take(event, time_ms):
+            self._ignore("too_much_staffing")
 
     def _take(self, contact: str, fact: Fact) -> None:
         life = self.lives.get(contact)
         if life is None:
-            if fact.time_ms <= self._last_restart_ms:
+            if len(self.lives) >= self._max_contacts:
+                self._ignore("too_many_contacts")
+            elif fact.time_ms <= self._last_restart_ms:
                 self._refold(contact, None, fact)
             else:
                 self._begin(contact, fact, None)
@@ -225,13 +239,14 @@ class Partition(Sink):
 
     def _settle(self, life: Life) -> None:
         """After a step: schedule what is due earlier than before, show who awaits a reply."""
-        if life.open or life.awaits_from_ms >= 0 or life.due_ms == NEVER:
+        last_ms = life.facts[-1].time_ms
+        if life.open or life.awaits_from_ms >= 0 or life.due_ms > last_ms + self._kept_ms:
             due_ms = life.next_due_ms(self.limits)
             if due_ms <= self.now_ms:
                 life.run_to(self.now_ms, self)
                 due_ms = life.next_due_ms(self.limits)
             if due_ms < life.due_ms:
-                self._schedule(life, due_ms)
+                self._schedule.put(life, due_ms)
         if life.awaits_from_ms >= 0 or life.shown is not None:
             self._show_awaiting(life)
 
@@ -316,18 +331,19 @@ class Partition(Sink):
             old[-1].become(new[-1])
             new[-1] = self.lives[contact] = old[-1]
         for life in old[:-1]:
-            life.become(Life(contact))
-            life.due_ms = NEVER
+            self._schedule.drop(life)
         for life in new:
             self._settle(life)
 
     def _restart(self, restart: Fact) -> None:
         """A source has restarted: end its open waits, also those of contacts known since."""
-        kept = sum(len(restarts) for restarts in self._restarts.values())
-        if kept >= _RESTARTS_KEPT:
+        restarts = self._restarts.get(restart.source)
+        if restarts is None and len(self._restarts) < MAX_SOURCES:
+            restarts = self._restarts[restart.source] = []
+        if restarts is None or len(restarts) >= _RESTARTS_KEPT:
             self._ignore("too_many_restarts")
             return
-        self._restarts.setdefault(restart.source, []).append(restart)
+        restarts.append(restart)
         self._last_restart_ms = max(self._last_restart_ms, restart.time_ms)
         for contact in self._waiting_at(restart):
             life = self.lives[contact]
@@ -365,17 +381,13 @@ class Partition(Sink):
         if now_ms <= self.now_ms:
             return
         self.now_ms = now_ms
-        again: list[tuple[Life, int]] = []
-        while self._due_order and self._due_order[0] * _BUCKET_MS <= now_ms:
-            bucket = heappop(self._due_order)
-            for life in self._due.pop(bucket):
-                if life.due_ms // _BUCKET_MS == bucket:
-                    due_ms = self._fall_due(life, now_ms)
-                    life.due_ms = NEVER
-                    if due_ms < NEVER:
-                        again.append((life, due_ms))
+        again = []
+        for life, due_ms in self._schedule.take(now_ms):
+            next_ms = self._fall_due(life, now_ms) if due_ms <= now_ms else due_ms
+            if next_ms < NEVER:
+                again.append((life, next_ms))
         for life, due_ms in again:
-            self._schedule(life, due_ms)
+            self._schedule.put(life, due_ms)
         tick_ms = last_tick(now_ms, self._every_ms)
         if tick_ms > self.tick_ms:
             self.tick_ms = tick_ms
@@ -384,8 +396,6 @@ class Partition(Sink):
 
     def _fall_due(self, life: Life, now_ms: int) -> int:
         """Let happen what is due by *now_ms*; the next instant due, or NEVER once forgotten."""
-        if life.due_ms > now_ms:
-            return life.due_ms
         life.run_to(now_ms, self)
         if life.awaits_from_ms >= 0 or life.shown is not None:
             self._show_awaiting(life)
@@ -395,17 +405,7 @@ class Partition(Sink):
         if self.arrival_ms >= due_ms:
             self._forget(life)
             return NEVER
-        return now_ms + 60 * _BUCKET_MS
-
-    def _schedule(self, life: Life, due_ms: int) -> None:
-        life.due_ms = due_ms
-        bucket = due_ms // _BUCKET_MS
-        waiting = self._due.get(bucket)
-        if waiting is None:
-            self._due[bucket] = [life]
-            heappush(self._due_order, bucket)
-        else:
-            waiting.append(life)
+        return now_ms + _LOOK_AGAIN_MS
 
     def _forget(self, life: Life) -> None:
         if self._on_forget is not None:
@@ -425,6 +425,7 @@ class Partition(Sink):
             self._pruned_pane = pane
             for tally in self.tallies.values():
                 tally.forget_before(pane)
+            self.staffing.forget_before(self.tick_ms - AGENT_KEPT_MS)
             self._forget_restarts()
 
     def _forget_restarts(self) -> None:
@@ -432,8 +433,11 @@ class Partition(Sink):
         if not self._restarts:
             return
         oldest_ms = self.arrival_ms - self.limits.lateness_ms
-        for life in self.lives.values():
-            oldest_ms = min(oldest_ms, life.facts[0].time_ms)
+        for newest in self.lives.values():
+            oldest = newest
+            while oldest.earlier is not None:
+                oldest = oldest.earlier
+            oldest_ms = min(oldest_ms, oldest.facts[0].time_ms)
         for source in tuple(self._restarts):
             kept = [fact for fact in self._restarts[source] if fact.time_ms >= oldest_ms]
             if kept:
@@ -442,15 +446,10 @@ class Partition(Sink):
                 del self._restarts[source]
 
     def _apply_ahead(self) -> None:
-        tick_ms = self.tick_ms
-        waiting = []
-        for entry in self._ahead:
-            moment_ms, apply, item, sign = entry
-            if moment_ms <= tick_ms:
+        pane = pane_of(self.tick_ms, self._every_ms)
+        for number in sorted(number for number in self._ahead if number <= pane):
+            for apply, item, sign in self._ahead.pop(number):
                 apply(item, sign)
-            else:
-                waiting.append(entry)
-        self._ahead = waiting
 
     def _count_at(
         self, moment_ms: int, apply: Callable[..., None], item: object, sign: int
@@ -459,8 +458,13 @@ class Partition(Sink):
         moment_ms = max(moment_ms, self._changed_ms)
         if moment_ms <= self.tick_ms:
             apply(item, sign)
+            return
+        number = pane_of(moment_ms, self._every_ms)
+        waiting = self._ahead.get(number)
+        if waiting is None:
+            self._ahead[number] = [(apply, item, sign)]
         else:
-            self._ahead.append((moment_ms, apply, item, sign))
+            waiting.append((apply, item, sign))
 
     # -- what a step reports (Sink) ---------------------------------------------------------
 
@@ -470,7 +474,7 @@ class Partition(Sink):
         visit.tally = tally
         self._bound_segment(visit)
         tally.open[visit] = visit.opened_ms
-        tally.feed(visit.source, visit.known_ms)
+        tally.held(visit)
         tally.last_event_ms = max(tally.last_event_ms, visit.known_ms)
         tally.count("offered")
         if not visit.direct:
@@ -567,7 +571,7 @@ class Partition(Sink):
         tally = self.tally(visit.queue, channel)
         visit.tally = tally
         self._bound_segment(visit)
-        tally.feed(visit.source, visit.known_ms)
+        tally.held(visit)
         tally.last_event_ms = max(tally.last_event_ms, visit.known_ms, visit.closed_ms)
 
     def _replace_visit(self, was: Visit | None, visit: Visit) -> None:

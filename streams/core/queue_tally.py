@@ -46,6 +46,7 @@ class QueueTally:
         revision: rises with every change of a pane.
         fed: when each source last opened a visit here.
         segments: the customer types told apart here.
+        thresholds: those of all visits so far, in ms; only where the policy changes over time.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class QueueTally:
         "responses",
         "revision",
         "segments",
+        "thresholds",
         "waiting_past",
         "waits",
     )
@@ -104,6 +106,7 @@ class QueueTally:
         self.awaiting: dict[Life, int] = {}
         self.fed: dict[str, int] = {}
         self.segments: set[str] = set()
+        self.thresholds: set[int] = set()
         self.last_event_ms = 0
         self.revision = 0
         self.panes: dict[int, t.Sums] = {}
@@ -141,6 +144,12 @@ class QueueTally:
         if source not in self.fed and len(self.fed) >= MAX_SOURCES:
             source = OTHER
         self.fed[source] = max(self.fed.get(source, 0), time_ms)
+
+    def held(self, visit: Visit) -> None:
+        """*visit* is one of those counted here."""
+        self.feed(visit.source, visit.known_ms)
+        if self.dated:
+            self.thresholds.add(visit.policy.threshold_ms)
 
     def net(self) -> dict[str, int]:
         """Counters less what corrections took out of them."""

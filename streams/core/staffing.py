@@ -1,15 +1,27 @@
 """Agents by state, queues open or closed, and what sources say of their own queues.
 
-The newest event of each agent and queue wins, by (time, sequence, id), in whatever order they come.
+The newest event of each agent and queue wins, by (time, sequence, row of the event table, id), in
+whatever order they come; of two contents of one id, the greater one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar, get_args
+from typing import Final, Literal, NamedTuple, TypeVar, get_args
+from zlib import crc32
 
-from schemas.events import AgentChanged, AgentState, QueueClosed, QueueObserved, QueueOpened
+import orjson
+
+from schemas.events import (
+    RANK,
+    AgentChanged,
+    AgentState,
+    Event,
+    QueueClosed,
+    QueueObserved,
+    QueueOpened,
+)
 from streams.core.policy import PolicyBook
 
 MAX_AGENTS: Final = 200_000
@@ -18,8 +30,24 @@ MAX_SERVED: Final = 1_000_000
 OTHER: Final = "_other"
 MAX_REMEMBERED: Final = 100_000
 DOORS_KEPT: Final = 64
+AGENT_KEPT_MS: Final = 7 * 24 * 3_600_000
+"""An agent of whom nothing has been heard for this long is known no more."""
 
-Order = tuple[int, int, str]
+StaffingEvent = AgentChanged | QueueOpened | QueueClosed | QueueObserved
+
+
+class Order(NamedTuple):
+    """What decides which of two events is the newer one."""
+
+    time_ms: int
+    sequence: int
+    rank: int
+    id: str
+    source: str
+    content: bytes
+
+
+_NEVER: Final = Order(-1, 0, 0, "", "", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,8 @@ class Observation:
 
 T = TypeVar("T", Door, Observation)
 
+Met = Literal["new", "same", "other"]
+
 
 class Staffing:
     """What is known of agents and queues in one partition.
@@ -80,42 +110,52 @@ class Staffing:
         self._max_queues = max_queues
         self._policies = policies
         self._lateness_ms = lateness_ms
-        self._remembered: dict[tuple[str, str], int] = {}
+        self._remembered: dict[tuple[str, str], tuple[int, int]] = {}
         self._swept_ms = 0
 
-    def remember(self, source: str, event_id: str, time_ms: int, arrival_ms: int) -> bool:
-        """Whether (source, id) is new; ids older than the allowed lateness are forgotten."""
-        key = (source, event_id)
-        if key in self._remembered:
-            return False
+    def remember(self, event: Event, time_ms: int, arrival_ms: int) -> Met:
+        """Whether this id of its source is new, or was met with the same or with other content.
+
+        Ids older than the allowed lateness are forgotten.
+        """
+        key = (event.source, event.id)
+        digest = crc32(b"%d %d %b" % (time_ms, RANK[type(event)], content_of(event)))
+        known = self._remembered.get(key)
+        if known is not None:
+            return "same" if known[1] == digest else "other"
         if (
             arrival_ms - self._swept_ms > self._lateness_ms // 4
             or len(self._remembered) >= MAX_REMEMBERED
         ):
             self._swept_ms = arrival_ms
             oldest_ms = arrival_ms - self._lateness_ms
-            kept = {k: ms for k, ms in self._remembered.items() if ms >= oldest_ms}
+            kept = {k: met for k, met in self._remembered.items() if met[0] >= oldest_ms}
             self._remembered = dict(list(kept.items())[-MAX_REMEMBERED // 2 :])
-        self._remembered[key] = time_ms
-        return True
+        self._remembered[key] = (time_ms, digest)
+        return "new"
 
-    def take(
-        self, event: AgentChanged | QueueOpened | QueueClosed | QueueObserved, time_ms: int
-    ) -> None:
-        """Let *event* replace what is known, if it is newer."""
-        order = (time_ms, event.sequence, event.id)
+    def take(self, event: StaffingEvent, time_ms: int) -> bool:
+        """Let *event* replace what is known, if it is newer; False where there is no room for it.
+
+        Another content of an id met before may be taken, too: the greater one wins.
+        """
+        order = Order(
+            time_ms, event.sequence, RANK[type(event)], event.id, event.source, content_of(event)
+        )
         if isinstance(event, AgentChanged):
-            self._take_agent(event, order)
-            return
+            return self._take_agent(event, order)
         queue = self._bounded(self._policies.canonical(event.queue, time_ms))
+        if queue == OTHER:
+            return False
         if isinstance(event, QueueObserved):
             self._take_observation(queue, event, order)
         else:
             self._take_door(queue, event, order)
+        return True
 
     def _take_observation(self, queue: str, event: QueueObserved, order: Order) -> None:
         seen = self.observations.get(queue)
-        if event.waiting is None or queue == OTHER:
+        if event.waiting is None:
             return
         if seen is None or order > seen.order:
             self.observations[queue] = Observation(order, event.waiting)
@@ -123,40 +163,47 @@ class Staffing:
     def _take_door(self, queue: str, event: QueueOpened | QueueClosed, order: Order) -> None:
         """Keep what came before, too: since when a queue is as it is depends on it."""
         known = self._doors.get(queue)
-        if queue == OTHER:
-            return
         if known is None:
             known = self._doors[queue] = []
         is_open = isinstance(event, QueueOpened)
         reason = "" if isinstance(event, QueueOpened) else event.reason
-        known.append(Door(order, is_open, order[0], reason))
+        known.append(Door(order, is_open, order.time_ms, reason))
         known.sort(key=lambda door: door.order)
+        _keep_one_content(known)
         for at in range(1, len(known)):
             before, door = known[at - 1], known[at]
             same = (before.is_open, before.reason) == (door.is_open, door.reason)
-            known[at] = replace(door, since_ms=before.since_ms if same else door.order[0])
+            known[at] = replace(door, since_ms=before.since_ms if same else door.order.time_ms)
         del known[:-DOORS_KEPT]
         self.doors[queue] = known[-1]
 
-    def _take_agent(self, event: AgentChanged, order: Order) -> None:
+    def _take_agent(self, event: AgentChanged, order: Order) -> bool:
         known = self.agents.get(event.agent)
         if known is None:
             if len(self.agents) >= MAX_AGENTS:
-                return
-            known = Presence((-1, 0, ""), event.state, (-1, 0, ""), ())
+                return False
+            known = Presence(_NEVER, event.state, _NEVER, ())
         new = known
         if order > known.order:
             new = replace(new, order=order, state=event.state)
         if event.queues and order > known.queues_order:
-            new = replace(new, queues_order=order, queues=self._named(event.queues, order[0]))
+            new = replace(new, queues_order=order, queues=self._named(event.queues, order.time_ms))
         self._count(known, -1)
         self._count(new, 1)
-        if self._served > MAX_SERVED:
+        has_room = self._served <= MAX_SERVED
+        if not has_room:
             self._count(new, -1)
             new = replace(new, queues=())
         self.agents[event.agent] = new
         for queue in new.queues:
-            self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), order[0])
+            self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), order.time_ms)
+        return has_room
+
+    def forget_before(self, time_ms: int) -> None:
+        """Forget agents of whom nothing has been heard since *time_ms*."""
+        silent = [name for name, known in self.agents.items() if known.order.time_ms < time_ms]
+        for name in silent:
+            self._count(self.agents.pop(name), -1)
 
     def _named(self, queues: Iterable[str], time_ms: int) -> tuple[str, ...]:
         canonical = self._policies.canonical
@@ -195,6 +242,26 @@ class Staffing:
             self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), time_ms)
         _keep_newest(self.doors, other.doors)
         _keep_newest(self.observations, other.observations)
+
+
+def content_of(event: Event) -> bytes:
+    """What is kept of *event*, but for when and by whom: decides between contents of one id."""
+    kept: dict[str, object] = {}
+    if isinstance(event, AgentChanged):
+        kept = {"agent": event.agent, "state": event.state, "queues": event.queues}
+    elif isinstance(event, QueueClosed):
+        kept = {"queue": event.queue, "reason": event.reason}
+    elif isinstance(event, QueueObserved):
+        kept = {"queue": event.queue, "waiting": event.waiting}
+    elif isinstance(event, QueueOpened):
+        kept = {"queue": event.queue}
+    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def _keep_one_content(doors: list[Door]) -> None:
+    """Of sorted *doors* with one id of one source, drop all but the last."""
+    newest = {(door.order.id, door.order.source): door for door in doors}
+    doors[:] = [door for door in doors if newest[door.order.id, door.order.source] is door]
 
 
 def _keep_newest(mine: dict[str, T], theirs: Mapping[str, T]) -> None:

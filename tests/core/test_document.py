@@ -248,6 +248,30 @@ def test_a_window_of_visits_under_an_older_threshold_says_that_one() -> None:
     assert old["queues"][0]["policy"]["threshold_s"] == 30
 
 
+def test_totals_say_whether_their_thresholds_differ() -> None:
+    dated = ["20s", {"from": "2026-11-24T10:01:00Z", "value": "30s"}]
+    book = policy(channels={"voice": {"threshold": dated}})
+    one = (call(0, "queued"),)
+    for visits, said in (
+        (one, (20, False)),
+        ((*one, call(61, "queued", contact="c-2")), (None, True)),
+    ):
+        total = entry(document(told(*visits, policies=book), now_s=65, book=book), TOTAL)
+        assert (total["threshold_s"], total["mixed"]) == said
+
+
+def test_totals_do_not_claim_to_know_abandonments_between_the_threshold_and_the_short_limit() -> (
+    None
+):
+    book = policy(channels={"voice": {"threshold": "5s", "short_abandon": "10s"}})
+    floor = document(
+        told(call(0, "queued"), call(8, "abandoned"), policies=book), now_s=65, book=book
+    )
+
+    assert entry(floor, "60m")["abandoned_short"] == 1
+    assert entry(floor, TOTAL)["abandoned_short"] is None
+
+
 def test_all_queues_together_say_whether_their_thresholds_differ() -> None:
     mixed = document(told(call(0, "queued"), chat(0, "queued", contact="c-2")), now_s=5)
     plain = document(told(call(0, "queued"), call(0, "queued", contact="c-2")), now_s=5)

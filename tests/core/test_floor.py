@@ -186,6 +186,21 @@ def test_customer_types_are_bounded_over_all_partitions_together() -> None:
     assert sum(counters[name] for name in types) == counters["offered"] == 18
 
 
+def test_queues_beyond_the_bound_are_one_over_all_partitions_together() -> None:
+    parts = [
+        told(*(call(n, "queued", contact=f"c-{n}", queue=f"{part}-{n}") for n in range(6)))
+        for part in range(3)
+    ]
+    shares = [Share(part) for part in (*parts, told(call(0, "queued")))]
+    book = policy(queues={"sales": {}})
+
+    queues = FloorMerger(book, max_queues=8).merge(shares, ms(10)).queues
+
+    assert len(queues) == 10
+    assert SALES in queues
+    assert queues["_other", "_other"].counters["offered"] == 10
+
+
 def test_a_queue_stands_where_the_partition_that_is_behind_stands() -> None:
     ahead = told(call(30, "queued"), call(0, "queued", contact="c-2", queue="service"))
     behind = told(call(0, "queued", contact="c-3"), call(9, "answered", contact="c-3"), now_s=12)
@@ -197,6 +212,25 @@ def test_a_queue_stands_where_the_partition_that_is_behind_stands() -> None:
     assert shown_sales.windows["5m"].counts[OFFERED] == 1  # at 10 s, the tick before
     assert (service.catching_up, service.as_of_ms) == (False, ms(60))
     assert floor.catching_up
+
+
+def test_a_partition_begun_anew_holds_every_queue_back_but_empties_none() -> None:
+    healthy, begun = told(call(0, "queued"), now_s=60), Partition(PolicyBook())
+    shares = [Share(healthy), Share(begun, catching_up=True, is_new=True)]
+
+    queue = FloorMerger(PolicyBook()).merge(shares, ms(60)).queues[SALES]
+
+    assert (queue.catching_up, queue.as_of_ms) == (True, ms(60))
+    assert queue.windows["5m"].counts[OFFERED] == 1
+
+
+def test_a_floor_that_is_shown_does_not_change_with_what_comes_after() -> None:
+    partition = told(call(0, "queued"), now_s=60)
+    floor = floor_of(partition, now_s=60)
+
+    tell(partition, [call(1, "queued", contact="c-2")])
+
+    assert floor.queues[SALES].windows["5m"].counts[OFFERED] == 1
 
 
 def test_the_day_of_a_queue_that_is_behind_ends_where_it_stands() -> None:

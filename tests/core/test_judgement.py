@@ -7,7 +7,7 @@ import pytest
 from streams.core.figures import Live
 from streams.core.floor import QueueFloor
 from streams.core.judgement import STAFFED, STATES, Judgement, clock, judge
-from streams.core.staffing import Door
+from streams.core.staffing import Door, Order
 from streams.core.tally import (
     ABANDONED_BEFORE,
     ANSWERED_LATE,
@@ -21,9 +21,10 @@ from tests.support.core_events import TEN_MS, ms, policy
 NOW_MS = ms(3_600)
 GOOD = Judgement("good", "")
 
-CLOSED = Door((TEN_MS, 0, ""), False, TEN_MS, "planned")
-OPEN = Door((TEN_MS, 0, ""), True, TEN_MS, "")
-FAULTY = Door((TEN_MS, 0, ""), False, TEN_MS, "fault")
+AT_TEN = Order(TEN_MS, 0, 0, "", "", b"")
+CLOSED = Door(AT_TEN, False, TEN_MS, "planned")
+OPEN = Door(AT_TEN, True, TEN_MS, "")
+FAULTY = Door(AT_TEN, False, TEN_MS, "fault")
 
 
 def window(*, within: int = 0, late: int = 0, abandoned: int = 0) -> Sums:

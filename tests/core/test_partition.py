@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.contact import Limits
+from streams.core.contact import NEVER, Limits
 from streams.core.partition import FUTURE_MS, OTHER, Partition
 from streams.core.policy import PolicyBook
 from streams.core.tally import OFFERED, exact
@@ -204,15 +204,11 @@ def test_a_contact_that_is_folded_again_and_again_is_scheduled_once() -> None:
 
     partition = told(call(500, "queued"), *late_first)
 
-    assert sum(len(lives) for lives in partition._due.values()) <= 2
-    partition.arrive(ms(DAY))
-    partition.advance(ms(DAY))
-    assert not partition.lives
-    assert not partition._due
+    assert len(list(partition._schedule.take(NEVER))) == 1
 
 
 def test_of_messages_that_change_nothing_only_the_id_is_kept() -> None:
-    messages = [chat(second, "messaged") for second in range(1, 101)]
+    messages = [chat(second, "messaged", queue="") for second in range(1, 101)]
     partition = told(chat(0, "queued"), *messages)
     life = partition.lives["c-1"]
 
@@ -225,13 +221,23 @@ def test_of_messages_that_change_nothing_only_the_id_is_kept() -> None:
 
 
 def test_a_contact_folded_again_after_messages_were_dropped_is_the_same() -> None:
-    chatter = [chat(second, "messaged") for second in range(10, 110)]
+    chatter = [chat(second, "messaged", queue="") for second in range(10, 110)]
     partition = told(chat(1, "queued"), *chatter, chat(200, "answered"))
 
     tell(partition, [chat(0, "offered"), *chatter])
 
     assert net(partition) == net(told(chat(0, "offered"), chat(1, "queued"), chat(200, "answered")))
     assert partition.duplicates == {"pbx": 100}
+
+
+def test_a_message_that_says_where_the_contact_is_says_so_whatever_comes_late() -> None:
+    chatter = [chat(second, "messaged") for second in range(10, 40)]
+    moved = chat(20.5, "held", queue="sales")
+    tail = chat(50, "transferred", queue="", to="service")
+
+    for history in ([*chatter, moved, tail], [*chatter, tail, moved]):
+        partition = told(chat(0, "queued"), *history)
+        assert partition.tallies["help", "chat"].net()["transferred"] == 1
 
 
 @pytest.mark.parametrize(("after_ms", "visits"), [(0, [2]), (1, [1, 1])])
@@ -354,11 +360,50 @@ def test_sources_beyond_the_bound_are_counted_together() -> None:
     assert partition.duplicates[OTHER] == 100
 
 
-def test_two_hundred_restarts_are_remembered_of_whatever_sources() -> None:
-    one = told(*(event(n, "source.started") for n in range(250)))
+def test_of_each_source_five_hundred_restarts_are_remembered() -> None:
+    one = told(*(event(n, "source.started") for n in range(550)))
     many = told(*(event(n, "source.started", source=f"source-{n}") for n in range(250)))
 
     assert one.ignored == many.ignored == {"too_many_restarts": 50}
+
+
+def test_a_restart_is_remembered_as_long_as_an_earlier_life_could_be_folded_again() -> None:
+    again = 4 * HOUR + 0.001
+    partition = told(
+        *(call(0, "queued"), event(0, "source.started"), call(again, "queued")),
+        call(again, "queued", contact="c-2"),
+        now_s=again,
+    )
+
+    tell(partition, [call(again, "offered")])
+
+    assert net(partition)["left:error:true"] == 1
+
+
+def test_a_source_that_restarts_all_the_time_takes_no_restart_from_another() -> None:
+    restarts = (event(n / 10, "source.started", source="looping") for n in range(600))
+    partition = told(call(0, "queued"), *restarts, event(70, "source.started"))
+
+    assert net(partition)["left:error:false"] == 1
+
+
+def test_contacts_beyond_the_bound_are_counted_and_those_before_go_on() -> None:
+    calls = [call(n, "queued", contact=f"c-{n}") for n in range(5)]
+    partition = told(*calls, call(9, "answered", contact="c-1"), max_contacts=2)
+
+    assert len(partition.lives) == 2
+    assert partition.ignored == {"too_many_contacts": 3}
+    assert net(partition)["answered:true"] == 1
+
+
+def test_a_contact_is_remembered_no_longer_than_its_rest_whatever_it_might_have_waited() -> None:
+    partition = told(call(0, "queued", channel="email"), limits=SHORT, now_s=2 * DAY - 1)
+    tell(partition, [call(2 * DAY, "replied", channel="email", by="human")])
+
+    partition.arrive(ms(2 * DAY + 121))
+    partition.advance(ms(2 * DAY + 121))
+
+    assert not partition.lives
 
 
 def test_customer_types_of_queues_beyond_the_bound_are_bounded_together() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from streams.core import staffing
 from streams.core.staffing import Staffing
-from tests.support.core_events import Told, event, ms, policy, told
+from tests.support.core_events import DAY, HOUR, Told, event, ms, policy, told
 
 STATES = {
     "available": 0,
@@ -44,16 +44,56 @@ def test_an_agent_is_in_the_state_of_the_newest_event(order: tuple[int, ...]) ->
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [({"sequence": 1}, {"sequence": 2}), ({"id": "a"}, {"id": "b"})],
-    ids=["sequence", "id"],
+    [
+        ({"sequence": 1}, {"sequence": 2}),
+        ({"id": "a"}, {"id": "b"}),
+        ({"id": "a", "source": "desk"}, {"id": "a"}),
+    ],
+    ids=["sequence", "id", "source"],
 )
 def test_at_one_moment_the_sequence_decides_and_then_the_id(
     first: dict[str, object], second: dict[str, object]
 ) -> None:
-    events = [agent(0, "available", **first), agent(0, "not_ready", **{"id": "z", **second})]
+    events = [agent(0, "not_ready", **first), agent(0, "available", **{"id": "z", **second})]
 
     for order in (events, events[::-1]):
-        assert of(*order).agents["a-1"].state == "not_ready"
+        assert of(*order).agents["a-1"].state == "available"
+
+
+def test_at_one_moment_a_queue_is_opened_before_it_is_closed_whatever_the_ids() -> None:
+    events = [door(0, "opened", id="z"), door(0, "closed", id="a")]
+
+    for order in (events, events[::-1]):
+        assert not of(*order).doors["sales"].is_open
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_of_two_contents_of_one_id_the_greater_one_counts_and_is_told(
+    order: tuple[int, ...],
+) -> None:
+    doors = [door(0, "opened"), door(5, "closed", id="x"), door(7, "opened", id="x")]
+    agents = [
+        agent(0, "available"),
+        agent(5, "available", id="y"),
+        agent(5, "not_ready", id="y"),
+    ]
+
+    partition = told(*(doors[at] for at in order), *(agents[at] for at in order))
+
+    shown = partition.staffing.doors["sales"]
+    assert (shown.is_open, shown.since_ms) == (True, ms(0))
+    assert partition.staffing.agents["a-1"].state == "not_ready"
+    assert partition.duplicates == partition.conflicting == {"pbx": 2}
+
+
+def test_an_agent_of_whom_nothing_is_heard_for_a_week_is_known_no_more() -> None:
+    partition = told(agent(0, "available"), agent(DAY, "available", agent="a-2"))
+
+    for days in (7, 8):
+        partition.advance(ms(days * DAY))
+        partition.advance(ms(days * DAY + HOUR))
+        assert len(partition.staffing.agents) == 8 - days
+    assert partition.staffing.agents_by_state() == {}
 
 
 def test_an_agent_counts_in_each_queue_served_and_once_in_each() -> None:
@@ -164,21 +204,23 @@ def test_agents_and_doors_of_an_old_queue_id_are_those_of_the_new_one() -> None:
 
 def test_an_id_is_remembered_as_long_as_a_copy_could_be_on_time() -> None:
     staff = Staffing(policy(), lateness_ms=1_000)
+    (first, _), (other, _) = door(0, "opened", id="1"), door(0, "opened", id="1", source="desk")
 
-    assert staff.remember("pbx", "1", time_ms=0, arrival_ms=0)
-    assert not staff.remember("pbx", "1", time_ms=0, arrival_ms=1_000)
-    assert staff.remember("desk", "1", time_ms=1_000, arrival_ms=1_000)
-    assert not staff.remember("pbx", "1", time_ms=0, arrival_ms=1_000)
+    assert staff.remember(first, time_ms=0, arrival_ms=0) == "new"
+    assert staff.remember(first, time_ms=0, arrival_ms=1_000) == "same"
+    assert staff.remember(other, time_ms=1_000, arrival_ms=1_000) == "new"
+    assert staff.remember(first, time_ms=0, arrival_ms=1_000) == "same"
 
 
 def test_the_memory_of_ids_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staffing, "MAX_REMEMBERED", 10)
     staff = Staffing(policy(), lateness_ms=1_000)
 
-    taken = [staff.remember("pbx", str(number), 0, 0) for number in range(100)]
+    told_once = [door(0, "opened", id=str(number))[0] for number in range(100)]
+    met = [staff.remember(each, 0, 0) for each in told_once]
 
-    assert all(taken)
-    assert not staff.remember("pbx", "99", 0, 0)
+    assert {*met} == {"new"}
+    assert staff.remember(told_once[-1], 0, 0) == "same"
     assert len(staff._remembered) <= 10
 
 
@@ -186,9 +228,11 @@ def test_agents_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(staffing, "MAX_AGENTS", 2)
     agents = (agent(0, "available", agent=f"a-{number}") for number in range(5))
 
-    staff = of(*agents, agent(9, "not_ready", agent="a-0"))
+    partition = told(*agents, agent(9, "not_ready", agent="a-0"))
 
-    assert staff.agents_by_state() == {"sales": {**STATES, "available": 1, "not_ready": 1}}
+    counted = partition.staffing.agents_by_state()
+    assert counted == {"sales": {**STATES, "available": 1, "not_ready": 1}}
+    assert partition.ignored == {"too_much_staffing": 3}
 
 
 def test_agents_who_would_serve_too_much_serve_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

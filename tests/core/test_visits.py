@@ -167,11 +167,24 @@ def test_ended_alone_makes_no_visit_of_a_contact_that_was_never_offered(by: str)
         (call(0, "offered"), call(3, "refused", reason="full"), call(7, "ended")),
         (call(0, "offered"), call(7, "ended", by="agent")),
         (call(0, "offered"), call(3, "left", reason="bot"), call(7, "ended")),
+        (call(0, "offered"), call(3, "refused", reason="full"), call(7, "abandoned")),
+        (call(3, "refused", reason="full"), call(7, "left", reason="voicemail")),
+        (call(3, "left", reason="bot"), call(7, "abandoned")),
     ],
-    ids=["refused", "ended by agent", "kept by the bot"],
+    ids=[
+        *("refused", "ended by agent", "kept by the bot"),
+        *("refused, abandoned", "refused, left", "kept by the bot, abandoned"),
+    ],
 )
 def test_who_was_turned_away_or_let_go_was_never_offered(before: tuple[Told, ...]) -> None:
     assert visits(*before) == []
+
+
+@pytest.mark.parametrize("taken", ["answered", "rang"])
+def test_who_was_turned_away_and_is_taken_all_the_same_was_offered_then(taken: str) -> None:
+    refused = call(3, "refused", reason="full")
+
+    assert len(visits(call(0, "offered"), refused, call(7, taken))) == 1
 
 
 def test_only_the_first_event_of_a_contact_makes_a_direct_visit() -> None:

@@ -104,6 +104,7 @@ def test_every_plain_setting_can_be_set_in_the_file(write: Write) -> None:
             tick: 1s
             max_events_per_contact: 64
             max_record_bytes: 4096
+            max_contacts: 1000
             max_queues: 10
             metric_windows: [5m]
             sources:
@@ -129,6 +130,7 @@ def test_every_plain_setting_can_be_set_in_the_file(write: Write) -> None:
         tick_ms=1_000,
         max_events_per_contact=64,
         max_record_bytes=4_096,
+        max_contacts=1_000,
         max_queues=10,
         metric_windows=("5m",),
         source_intervals_ms={"pbx": 60_000},

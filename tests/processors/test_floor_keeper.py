@@ -1,6 +1,5 @@
 """What a worker shows while it is behind, read to the end, or without news from its sources."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +16,7 @@ from tests.support.oracle import to_text
 CALLS: Final = TP("calls", 0)
 CHATS: Final = TP("chats", 0)
 NOW_MS: Final = 1_795_514_400_000
+UPTIME_S: Final = 1_000.0
 COUNTER: Final = "floorwatch_contacts_offered_total"
 LIVE: Final = "floorwatch_contacts_waiting{"
 WINDOW: Final = "floorwatch_service_level_contacts"
@@ -55,16 +55,16 @@ class Topics:
     ends: dict[TP, int] = field(default_factory=dict)
     read: dict[TP, int] = field(default_factory=dict)
     now_ms: int = NOW_MS
+    asked_s: float = UPTIME_S
 
     def positions(self) -> Mapping[TP, Position]:
-        moved_at = time.monotonic()
         return {
             tp: Position(
                 next_offset=self.read[tp],
                 end_offset=end,
-                end_seen_at=moved_at,
+                end_seen_at=self.asked_s,
                 last_timestamp_ms=None,
-                moved_at=moved_at,
+                moved_at=self.asked_s,
             )
             for tp, end in self.ends.items()
         }
@@ -96,7 +96,11 @@ async def topics(settings: Settings) -> Topics:
 @pytest.fixture
 def keeper(settings: Settings, topics: Topics) -> FloorKeeper:
     return FloorKeeper(
-        settings, topics.records, read=topics.positions, clock_ms=lambda: topics.now_ms
+        settings,
+        topics.records,
+        read=topics.positions,
+        clock_ms=lambda: topics.now_ms,
+        uptime_s=lambda: UPTIME_S,
     )
 
 
@@ -174,6 +178,7 @@ def test_figures_are_withheld_and_counters_stay_while_a_partition_is_behind(
     a_call(topics, ago_ms=30_000)
     caught_up = series(keeper)
     topics.ends[CALLS] = 2
+    topics.now_ms += 10_001
     behind = series(keeper)
 
     assert LIVE in caught_up
@@ -212,6 +217,7 @@ def test_other_partitions_go_on_while_one_is_behind_unless_nobody_knows_what_it_
         topics.ends[CALLS] = 1
         keeper.turn()
         topics.ends[CALLS] = 2
+        topics.now_ms += 10_001
     topics.ends[CHATS] = 1
     topics.pass_on(
         CHATS, type="contact.queued", contact="c", queue="chat", channel="chat", ago_ms=40_000
@@ -233,6 +239,48 @@ def test_figures_come_back_with_the_end_of_the_partition(
     assert behind == "catching_up"
     assert 'floorwatch_contacts_waiting{queue="sales",channel="voice"} 2\n' in page
     assert tile(keeper)["as_of_ms"] == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "waiting_past"), [(3.0, 1), (3.5, 0)], ids=["lately", "too long ago"]
+)
+def test_time_passes_only_while_the_broker_says_that_all_has_been_read(
+    topics: Topics, keeper: FloorKeeper, ago_s: float, waiting_past: int
+) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=0)
+    keeper.turn()
+    topics.now_ms += 21_000
+    topics.asked_s = UPTIME_S - ago_s
+    keeper.turn()
+
+    total = keeper.floor()["entries"][-6]
+    assert (total["window"], total["waiting_past_threshold"]) == ("total", waiting_past)
+
+
+@pytest.mark.parametrize(("silent_ms", "state"), [(10_000, "too_few"), (10_001, "catching_up")])
+def test_a_worker_that_hears_nothing_of_the_broker_is_behind_after_ten_seconds(
+    topics: Topics, keeper: FloorKeeper, silent_ms: int, state: str
+) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=0)
+    keeper.turn()
+    topics.now_ms += silent_ms
+    topics.asked_s = UPTIME_S - silent_ms / 1000
+
+    assert tile(keeper)["state"] == state
+
+
+def test_a_record_just_written_does_not_put_a_quiet_partition_behind(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=5_000)
+    keeper.turn()
+    topics.now_ms += 9_000
+    topics.ends[CALLS] = 2
+
+    assert tile(keeper)["state"] == "too_few"
 
 
 def test_a_quiet_partition_is_not_behind(topics: Topics, keeper: FloorKeeper) -> None:

@@ -465,8 +465,7 @@ class Fold:
             "system": ("left", "error"),
             "agent": ("left", "withdrawn"),
         }[by]
-        turned_away = self.result.refused or self.result.bot_contained
-        asks = self.first_offered is not None and not turned_away
+        asks = self.first_offered is not None and not self.turned_away
         if not self.result.visits and asks and by != "agent":
             assert self.first_offered is not None
             self.open_direct(self.here, self.first_offered, time, event)
@@ -483,6 +482,11 @@ class Fold:
             self.end_awaiting_if_nothing_is_open(time)
 
     # visits
+
+    @property
+    def turned_away(self) -> bool:
+        """Refused at the door, or served by a bot alone: never offered, whatever ends it."""
+        return bool(self.result.refused or self.result.bot_contained)
 
     def open_visits(self) -> list[Visit]:
         """The visits that nothing has ended, the one opened last at the end."""
@@ -529,7 +533,9 @@ class Fold:
             and self.open_in(named) is None
         ):
             self.open_direct(named, self.pending.pop(named), time, event)
-        elif not self.result.visits:
+        elif not self.result.visits and not (
+            self.turned_away and event["type"] in ("contact.abandoned", "contact.left")
+        ):
             opened = time if self.first_offered is None else self.first_offered
             self.open_direct(self.here, opened, time, event)
 
