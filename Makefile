@@ -49,11 +49,13 @@ clean: ## remove what the other targets made in this folder
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache
 
-# A stamp for each set of packages: newer than its lock file means installed.
+# A stamp for each set of packages: newer than its lock file means installed. The lock file is whole, so
+# pip looks for nothing else: older ones take a newer release of a package with extras for an unpinned one.
 $(VENV)/.demo $(VENV)/.test: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@echo 'installing the packages of $< into $(VENV)'
-	@$(PIP) install --quiet --require-hashes --requirement $<
+	@$(PIP) install --quiet --require-hashes --no-deps --requirement $<
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) check
 	@touch $@
 
 $(BIN)/python:
