@@ -37,13 +37,14 @@ from streams.core.contact import EXPIRED, OPEN, VOICE, Life, Limits
 from streams.core.durations import write_duration
 from streams.core.partition import Partition
 from streams.core.policy import BadSetting
-from streams.parameters import FILE, ZONE, settings_of, settings_options
+from streams.parameters import FILE, ZONE, settings_of, settings_options, typed
 from streams.progress import bar
 from streams.settings import Settings
 from streams.sources.asterisk import QueueLogReader
 from streams.sources.recorded import SOURCE_FORMATS, SourceFormat, read_records, size_of
 from streams.sources.routing import Router
 from streams.topics import (
+    MAX_AHEAD_MS,
     REJECTED_BYTES,
     BrokerUnreachable,
     Cluster,
@@ -56,6 +57,9 @@ from streams.topics import (
 EXIT_FINDINGS: Final = 1
 KEPT_AT_LEAST_MS: Final = 7 * 86_400_000
 """What a worker should find when it reads its partitions from the beginning."""
+
+AHEAD_AT_MOST_MS: Final = 86_400_000
+"""What a source topic may let records be stamped ahead of its broker's clock."""
 
 _TIME_PASSES_EVERY: Final = 1_000
 
@@ -87,7 +91,8 @@ Examples:
   floorwatch check --source-format asterisk-queue-log --tz Europe/Madrid queue_log
 
 \b
-Exit codes: 0 nothing that FAILs, 1 something does, 2 a wrong option or file, 130 interrupted.""",
+Exit codes: 0 nothing that FAILs, 1 something does, 2 a wrong option or file, or with FILE a wrong
+setting, 130 interrupted.""",
 )
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=FILE)
 @click.option(
@@ -108,14 +113,29 @@ def check_command(
     is (never what it says), which contacts never close, and which figures stay empty because
     nothing feeds them.
     """
+    _refuse_what_would_change_nothing(files)
     if files:
-        contents = Contents(settings_of(settings_file, bootstrap))
+        contents = Contents(settings_of(settings_file))
         _read(contents, files, source_format, zone)
         click.echo(contents.table())
         findings = contents.findings()
     else:
         findings = installation(settings_file, bootstrap)
     return _tell(findings)
+
+
+def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
+    """Stop at an option that has no say in what is checked.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    written = typed()
+    if files and "bootstrap" in written:
+        raise click.UsageError("FILE and --bootstrap: recorded events or an installation; name one")
+    for name, option in (("source_format", "--source-format"), ("zone", "--tz")):
+        if not files and name in written:
+            raise click.UsageError(f"{option} is of recorded events: name a FILE of them")
 
 
 def _tell(findings: Iterable[Finding]) -> int:
@@ -174,6 +194,14 @@ def _source_topic(name: str, cluster: Cluster, settings: Settings) -> Iterator[F
             "warn",
             f"topic {name}: a partition keeps {topic.retention_bytes:,} bytes at most; on a busy "
             "day that may be less than 7d, so set its retention.bytes to -1",
+        )
+    if topic.max_ahead_ms is not None and topic.max_ahead_ms > AHEAD_AT_MOST_MS:
+        yield Finding(
+            "warn",
+            f"topic {name}: it takes records stamped more than a day ahead of the broker's clock; "
+            "one of them makes all that come after it in its partition late, so not counted, until "
+            "that time has come, so set its message.timestamp.after.max.ms to "
+            f"{write_duration(MAX_AHEAD_MS)} ({MAX_AHEAD_MS})",
         )
     yield Finding("ok", f"topic {name}: {_shape(topic)}")
 

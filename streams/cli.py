@@ -89,8 +89,8 @@ Examples:
   floorwatch worker --settings floorwatch.yaml
 
 \b
-Exit codes: 0 fine, 1 something found or refused, 2 a wrong option, setting or file,
-3 no Kafka or no topic, 130 interrupted.""",
+Exit codes: 0 fine, 1 something found, refused or broken, 2 a wrong option, setting or file,
+3 no Kafka, no topic or no free port, 130 interrupted.""",
 )
 @click.version_option(package_name="floorwatch", prog_name="floorwatch")
 def main() -> None:
@@ -120,8 +120,10 @@ Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 a wrong option or setting,
 def worker_command(settings_file: Path | None, bootstrap: str | None) -> int:
     """Read events from Kafka and show the floor.
 
-    The wall is at http://HOST:PORT/, metrics at /metrics. Every topic has to be there, that for
-    rejected records too: `floorwatch check` says what is missing.
+    The wall is at http://HOST:PORT/, metrics at /metrics. The topics of events have to be there:
+    `floorwatch check` says which is missing. Records that cannot be read are kept on the topic
+    NAME.rejected, `floorwatch.rejected` unless the settings give another name; it is created where
+    it is missing.
     """
     from streams.parameters import settings_of  # noqa: PLC0415
     from streams.worker import run_worker  # noqa: PLC0415 # Faust takes a second to load

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from schemas.instants import read_instant
 from streams.core.durations import read_duration, read_zone
@@ -77,6 +78,16 @@ ZONE: Final = Written("zone", read_zone)
 SPEED: Final = Written("speed", read_speed)
 
 FILE: Final = click.Path(exists=True, dir_okay=False, allow_dash=True)
+
+
+def typed() -> frozenset[str]:
+    """The parameters of the running command that were written on its command line."""
+    context = click.get_current_context()
+    return frozenset(
+        name
+        for name, value in context.params.items()
+        if value != () and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
 
 
 def settings_options(command: F) -> F:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.topics import TopicMissing, how_to_create, look
 
-Place = tuple[str, int]
+
+class Kept(NamedTuple):
+    """A record as its partition keeps it: its timestamp in epoch ms, and its value."""
+
+    timestamp_ms: int
+    value: bytes | None
 
 
-def recall(
-    bootstrap: str, topics: Iterable[str], from_ms: int | None = None
-) -> Iterator[tuple[Place, int, bytes | None]]:
-    """Every record of *topics* up to their present ends: (place, record timestamp in ms, value).
+@contextlib.contextmanager
+def recalled(bootstrap: str, topics: Iterable[str]) -> Iterator[list[Iterator[Kept]]]:
+    """The records of each partition of *topics*, up to its present end.
 
-    With *from_ms* each partition is read from its first record stamped then or later.
+    They can be taken in any order, each as far as is wanted: of one that is not taken from, no more
+    is held than what Kafka sends at once.
 
     Raises:
         BrokerUnreachable: no Kafka answers.
@@ -31,53 +38,45 @@ def recall(
     parts = [
         TopicPartition(name, number) for name in names for number in range(there[name].partitions)
     ]
-    loop = asyncio.new_event_loop()
-    records = _records(bootstrap, parts, from_ms)
-    try:
-        while True:
-            try:
-                batch = loop.run_until_complete(anext(records))
-            except StopAsyncIteration:
-                return
-            yield from batch
-    finally:
-        loop.run_until_complete(records.aclose())
-        loop.close()
+    with asyncio.Runner() as runner:
+        consumer = runner.run(_consumer(bootstrap))
+        try:
+            ends = runner.run(_ends(consumer, parts))
+            yield [_records(runner, consumer, part, ends[part]) for part in parts]
+        finally:
+            runner.run(consumer.stop())
 
 
-async def _records(
-    bootstrap: str, parts: list[TopicPartition], from_ms: int | None
-) -> AsyncGenerator[list[tuple[Place, int, bytes | None]], None]:
-    consumer = AIOKafkaConsumer(
+async def _consumer(bootstrap: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     )
+
+
+async def _ends(
+    consumer: AIOKafkaConsumer, parts: list[TopicPartition]
+) -> Mapping[TopicPartition, int]:
     await consumer.start()
-    try:
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        if from_ms is not None:
-            await _seek(consumer, parts, from_ms, ends)
-        left = {part for part in parts if await consumer.position(part) < ends[part]}
-        while left:
-            polled = await consumer.getmany(timeout_ms=1_000)
-            yield [
-                ((part.topic, part.partition), record.timestamp, record.value)
-                for part, records in polled.items()
-                for record in records
-                if record.offset < ends[part]
-            ]
-            left = {part for part in left if await consumer.position(part) < ends[part]}
-    finally:
-        await consumer.stop()
+    consumer.assign(parts)
+    ends: Mapping[TopicPartition, int] = await consumer.end_offsets(parts)
+    return ends
 
 
-async def _seek(
-    consumer: AIOKafkaConsumer,
-    parts: list[TopicPartition],
-    from_ms: int,
-    ends: dict[TopicPartition, int],
-) -> None:
-    found = await consumer.offsets_for_times(dict.fromkeys(parts, from_ms))
-    for part in parts:
-        at = found.get(part)
-        consumer.seek(part, ends[part] if at is None else at.offset)
+def _records(
+    runner: asyncio.Runner, consumer: AIOKafkaConsumer, part: TopicPartition, end: int
+) -> Iterator[Kept]:
+    while (batch := runner.run(_batch(consumer, part, end))) is not None:
+        yield from batch
+
+
+async def _batch(consumer: AIOKafkaConsumer, part: TopicPartition, end: int) -> list[Kept] | None:
+    """The next records of *part*, maybe none yet; None when it is read up to *end*."""
+    if await consumer.position(part) >= end:
+        consumer.pause(part)  # or what is still to be read would wait for more to come here
+        return None
+    polled = await consumer.getmany(part, timeout_ms=1_000)
+    return [
+        Kept(record.timestamp, record.value)
+        for record in polled.get(part, ())
+        if record.offset < end
+    ]

@@ -272,7 +272,7 @@ def replay_command(
         )
     until_ms = None if until is None else read_moment(until, zone)
     settings = settings_of(settings_file, bootstrap)
-    topics = ensure_topics(settings, partitions)
+    topics = ensure_topics(settings, partitions, any_time=True)
     began_s = time.monotonic()
     with Producer(settings.bootstrap, topics) as producer:
         outlet = Outlet(producer, settings.topics)

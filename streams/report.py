@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,11 +16,19 @@ import orjson
 from schemas.codec import Decoder, Unreadable
 from streams.core.calendar import DAY
 from streams.core.contact import Life, Limits, Visit
-from streams.core.durations import read_duration, read_zone
+from streams.core.durations import read_duration, read_zone, write_duration
 from streams.core.figures import Entry
 from streams.core.formulas import FORMULA_IDS
+from streams.core.partition import FUTURE_MS
 from streams.core.policy import PolicyBook
-from streams.core.reporting import GROUPINGS, IntervalReport, TickReport, Timed, visit_line
+from streams.core.reporting import (
+    GROUPINGS,
+    IntervalReport,
+    Span,
+    TickReport,
+    Timed,
+    visit_line,
+)
 from streams.parameters import (
     DURATION,
     FILE,
@@ -27,6 +36,7 @@ from streams.parameters import (
     read_moment,
     settings_of,
     settings_options,
+    typed,
 )
 from streams.progress import bar
 from streams.settings import Settings
@@ -56,9 +66,20 @@ Examples:
   floorwatch report calls.jsonl
   floorwatch report --threshold 20s --by hour,queue --tz Europe/Madrid --format csv calls.jsonl.gz
   floorwatch report --every 5m --window 15m,60m,day --attribute outcome --format json calls.jsonl
+  floorwatch report --bootstrap HOST:9092 --from 2026-11-24T08:00 --to 2026-11-24T18:00 --by hour
 
 \b
-Exit codes: 0 done, 2 a wrong option, setting or file, 3 no broker or topic."""
+Exit codes: 0 done, 2 a wrong option, setting or file, 3 no Kafka or no topic, 130 interrupted."""
+
+NOT_TOGETHER: Final = (
+    ("files", "bootstrap", "FILE and --bootstrap: events come from files or from topics; name one"),
+    ("source_format", "bootstrap", "--source-format is of files, and --bootstrap reads topics"),
+    ("visits", "every", "--visits and --every: one line per visit, or one row per tick; name one"),
+    ("visits", "by", "--visits and --by: lines of visits have no groups; leave out one"),
+    ("visits", "attribute", "--visits and --attribute: visits are not counted; leave out one"),
+    ("visits", "formula", "--visits and --formula: a visit has no ratio; leave out one"),
+)
+"""Pairs of options of which one would change nothing, and what to say then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,7 @@ class Options:
     zone: tzinfo
     by: tuple[str, ...]
     by_arrival: bool
+    span: Span
     every_ms: int | None
     windows: Mapping[str, int]
     days: bool
@@ -93,7 +115,7 @@ def _groupings(text: str) -> tuple[str, ...]:
 
 
 @click.command("report", epilog=EXAMPLE)
-@click.argument("files", nargs=-1, type=FILE, metavar="FILE...")
+@click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
 @click.option(
     "--by",
     type=Written("groupings", _groupings),
@@ -102,7 +124,12 @@ def _groupings(text: str) -> tuple[str, ...]:
     help=f"Any of {', '.join(GROUPINGS)}, joined by commas.",
 )
 @click.option("--every", type=DURATION, help="Look at rolling windows this often, as 5m.")
-@click.option("--window", default="15m,60m,day", show_default=True, help="Windows, with --every.")
+@click.option(
+    "--window",
+    default="15m,60m,day",
+    show_default=True,
+    help="Windows, with --every: `day`, or a length as 15m.",
+)
 @click.option(
     "--attribute",
     type=click.Choice(["arrival", "outcome"]),
@@ -133,24 +160,50 @@ def _groupings(text: str) -> tuple[str, ...]:
 @click.option(
     "--source-format", type=click.Choice(SOURCE_FORMATS), default="canonical", show_default=True
 )
-@click.option("--from", "from_time", metavar="TIME", help="With --bootstrap: the first instant.")
-@click.option("--to", "to_time", metavar="TIME", help="With --bootstrap: the end, not included.")
+@click.option("--from", "from_time", metavar="TIME", help="Show only what is at TIME or later.")
+@click.option("--to", "to_time", metavar="TIME", help="Show only what is before TIME.")
 @settings_options
 def report_command(**given: Any) -> None:  # noqa: ANN401 # click hands over what was typed
     """Report the numbers of recorded events.
 
-    FILE... are canonical events (JSON lines, also .gz, `-` for standard input). Without --every
-    the whole input is one interval, per queue and for all of them (`*`), or split by hour or day.
-    With --bootstrap the topics are read instead of files.
+    FILE... are canonical events (JSON lines, also .gz, `-` for standard input), of several files
+    the oldest first. Without --every the whole input is one interval, per queue and for all of them
+    (`*`), or split by hour or day. With --bootstrap the topics of the settings are read instead of
+    files, each partition from its first record to where it ends now.
+
+    --from and --to choose what is shown: the counts that stand at the one moment or later and
+    before the other, the ticks, with --visits the openings. The rest is known all the same: who was
+    already waiting at --from, and what became after --to of those who came before. A tick knows
+    what happened up to it.
     """
+    _refuse_what_would_change_nothing(given)
     settings = settings_of(given["settings_file"], given["bootstrap"])
     options = _options(settings, given)
-    source = _source(settings, options, given)
-    if given["visits"]:
-        _write_visits(source, options, given["form"])
-        return
-    rows = _tick_rows(source, options) if options.every_ms else _interval_rows(source, options)
-    WRITERS[given["form"]](_narrowed(rows, options.formulas), sys.stdout)
+    with _parts(settings, options, given) as parts:
+        if given["visits"]:
+            rows = _visit_lines(parts, options)
+        elif options.every_ms:
+            rows = _narrowed(_tick_rows(parts, options), options.formulas)
+        else:
+            rows = _narrowed(_interval_rows(parts, options), options.formulas)
+        WRITERS[given["form"]](rows, sys.stdout)
+
+
+def _refuse_what_would_change_nothing(given: Mapping[str, Any]) -> None:
+    """Stop at an option that has no say here, so that no figure is taken for what it is not.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    written = typed()
+    for one, other, text in NOT_TOGETHER:
+        if {one, other} <= written:
+            raise click.UsageError(text)
+    if "window" in written and "every" not in written:
+        raise click.UsageError("--window: windows are looked at with --every, such as --every 5m")
+    vain = [part for part in given["by"] if part not in ("queue", "channel")]
+    if "every" in written and vain:
+        raise click.UsageError(f"--by {vain[0]}: with --every rows are by queue and channel")
 
 
 def _options(settings: Settings, given: Mapping[str, Any]) -> Options:
@@ -167,20 +220,33 @@ def _options(settings: Settings, given: Mapping[str, Any]) -> Options:
             f"--every: expected a whole multiple of the tick, {tick_ms // 1000}s"
         )
     names = [name for name in given["window"].split(",") if name]
+    zone = policies.queue("", "voice", 0).zone
     return Options(
         policies=policies,
         limits=Limits(
             settings.rest_ms, settings.allowed_lateness_ms, settings.max_events_per_contact
         ),
-        zone=policies.queue("", "voice", 0).zone,
+        zone=zone,
         by=given["by"],
         by_arrival=given["attribute"] == "arrival",
+        span=_span(given["from_time"], given["to_time"], zone),
         every_ms=every_ms,
         windows={name: _window(name, tick_ms) for name in names if name != DAY},
         days=DAY in names,
         formulas=(given["formula"],) if given["formula"] else FORMULA_IDS,
         tick_ms=tick_ms,
     )
+
+
+def _span(from_time: str | None, to_time: str | None, zone: tzinfo) -> Span:
+    span = Span()
+    if from_time is not None:
+        span = span._replace(from_ms=read_moment(from_time, zone))
+    if to_time is not None:
+        span = span._replace(to_ms=read_moment(to_time, zone))
+    if span.from_ms >= span.to_ms:
+        raise click.UsageError(f"--to: {to_time!r}: expected a time after --from {from_time!r}")
+    return span
 
 
 def _window(name: str, tick_ms: int) -> int:
@@ -197,86 +263,115 @@ def _window(name: str, tick_ms: int) -> int:
 # -- where the events come from ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An event and the file or partition it came from."""
+@dataclass(slots=True)
+class LeftOut:
+    """Records that are in no figure.
 
-    timed: Timed
-    part: object
+    Attributes:
+        unreadable: no event could be made of them.
+        late: beyond the allowed lateness when they came.
+        future: further ahead of their arrival than any clock may be.
+    """
+
+    unreadable: int = 0
+    late: int = 0
+    future: int = 0
+
+    def tell(self, lateness_ms: int, hint: str) -> None:
+        """Say how many there are and why, if there are any, and *hint*."""
+        counts = {
+            "cannot be read": self.unreadable,
+            f"came later than {write_duration(lateness_ms)}": self.late,
+            f"lie more than {write_duration(FUTURE_MS)} ahead of their arrival": self.future,
+        }
+        reasons = ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
+        if reasons:
+            click.echo(f"floorwatch: records left out: {reasons}{hint}", err=True)
 
 
-def _source(settings: Settings, options: Options, given: Mapping[str, Any]) -> Iterator[Placed]:
-    if given["bootstrap"]:
-        edges = [
-            None if given[name] is None else read_moment(given[name], options.zone)
-            for name in ("from_time", "to_time")
-        ]
-        return _from_topics(settings, *edges)
-    if not given["files"]:
-        raise click.UsageError("name a FILE of recorded events, `-` for standard input")
-    return _from_files(settings, options, given["files"], given["source_format"])
-
-
-def _from_files(
-    settings: Settings, options: Options, files: Iterable[str], source_format: SourceFormat
-) -> Iterator[Placed]:
+@contextlib.contextmanager
+def _parts(
+    settings: Settings, options: Options, given: Mapping[str, Any]
+) -> Iterator[list[Iterator[Timed]]]:
+    """The events of the files, or of each partition of the topics, as they arrived there."""
+    left_out = LeftOut()
     decoder = Decoder(settings.max_record_bytes)
-    arrival_ms = 0
-    unreadable = 0
+    lateness_ms = options.limits.lateness_ms
+    hint = ""
+    if given["bootstrap"]:
+        from streams.recall import recalled  # noqa: PLC0415 # files need no Kafka client
+
+        with recalled(settings.bootstrap, settings.topics.in_use()) as partitions:
+            yield [_timed(records, decoder, lateness_ms, left_out) for records in partitions]
+    elif given["files"]:
+        hint = "; `floorwatch check FILE` says where"
+        records = _recorded(given["files"], given["source_format"], options.zone)
+        yield [_timed(records, decoder, lateness_ms, left_out)]
+    else:
+        raise click.UsageError(
+            "name a FILE of recorded events, `-` for standard input, or --bootstrap for topics"
+        )
+    left_out.tell(lateness_ms, hint)
+
+
+def _recorded(
+    files: Iterable[str], source_format: SourceFormat, zone: tzinfo
+) -> Iterator[tuple[None, bytes]]:
     for path in files:
         with bar(size_of(path), path) as on_bytes:
             for record in read_records(
-                path, source_format=source_format, zone=options.zone, on_bytes=on_bytes
+                path, source_format=source_format, zone=zone, on_bytes=on_bytes
             ):
-                try:
-                    event, time_ms = decoder.decode(record.value)
-                except Unreadable:
-                    unreadable += 1
-                    continue
-                arrival_ms = max(arrival_ms, time_ms)
-                yield Placed(Timed(event, time_ms, arrival_ms), None)
-    if unreadable:
-        click.echo(
-            f"floorwatch: {unreadable} records could not be read and are left out; "
-            "`floorwatch check FILE` says why",
-            err=True,
-        )
+                yield None, record.value
 
 
-def _from_topics(
-    settings: Settings, from_ms: int | None = None, to_ms: int | None = None
-) -> Iterator[Placed]:
-    from streams.recall import recall  # noqa: PLC0415 # files need no Kafka client
+def _timed(
+    records: Iterable[tuple[int | None, bytes | None]],
+    decoder: Decoder,
+    lateness_ms: int,
+    left_out: LeftOut,
+) -> Iterator[Timed]:
+    """The events of *records*, given as (timestamp, value), with their arrival.
 
-    decoder = Decoder(settings.max_record_bytes)
-    arrivals: dict[object, int] = {}
-    for place, record_ms, value in recall(settings.bootstrap, settings.topics.in_use(), from_ms):
-        arrival_ms = arrivals[place] = max(arrivals.get(place, 0), record_ms)
+    What has no timestamp, as in a file, arrives when the latest of them so far has happened.
+    """
+    arrival_ms = 0
+    for record_ms, value in records:
+        if record_ms is not None and record_ms > arrival_ms:
+            arrival_ms = record_ms
         try:
             event, time_ms = decoder.decode(value)
         except Unreadable:
+            left_out.unreadable += 1
             continue
-        if (from_ms is None or time_ms >= from_ms) and (to_ms is None or time_ms < to_ms):
-            yield Placed(Timed(event, time_ms, arrival_ms), place)
+        if record_ms is None and time_ms > arrival_ms:
+            arrival_ms = time_ms
+        if arrival_ms - time_ms > lateness_ms:
+            left_out.late += 1
+        elif time_ms - arrival_ms > FUTURE_MS:
+            left_out.future += 1
+        yield Timed(event, time_ms, arrival_ms)
 
 
 # -- rows --------------------------------------------------------------------------------------
 
 
-def _interval_rows(source: Iterable[Placed], options: Options) -> Iterator[Entry]:
+def _interval_rows(parts: Iterable[Iterable[Timed]], options: Options) -> Iterator[Entry]:
     report = IntervalReport(
         options.policies,
         zone=options.zone,
         by=options.by,
         by_arrival=options.by_arrival,
+        span=options.span,
         limits=options.limits,
     )
-    for (event, time_ms, arrival_ms), part in _unpacked(source):
-        report.accept(event, time_ms, arrival_ms, part)
+    for number, part in enumerate(parts):
+        for event, time_ms, arrival_ms in part:
+            report.accept(event, time_ms, arrival_ms, number)
     return report.rows()
 
 
-def _tick_rows(source: Iterable[Placed], options: Options) -> Iterator[Entry]:
+def _tick_rows(parts: Iterable[Iterable[Timed]], options: Options) -> Iterator[Entry]:
     report = TickReport(
         options.policies,
         zone=options.zone,
@@ -285,37 +380,34 @@ def _tick_rows(source: Iterable[Placed], options: Options) -> Iterator[Entry]:
         days=options.days,
         by=options.by,
         by_arrival=options.by_arrival,
+        span=options.span,
         tick_ms=options.tick_ms,
         limits=options.limits,
     )
-    return report.rows(placed.timed for placed in source)
+    return report.rows(*parts)
 
 
-def _unpacked(source: Iterable[Placed]) -> Iterator[tuple[Timed, object]]:
-    for placed in source:
-        yield placed.timed, placed.part
-
-
-def _write_visits(source: Iterable[Placed], options: Options, form: str) -> None:
+def _visit_lines(parts: Iterable[Iterable[Timed]], options: Options) -> Iterator[Entry]:
     lines: list[Entry] = []
 
     def on_visit(life: Life, visit: Visit) -> None:
         lines.append(visit_line(life, visit, options.zone))
 
     report = IntervalReport(
-        options.policies, zone=options.zone, limits=options.limits, on_visit=on_visit
+        options.policies,
+        zone=options.zone,
+        span=options.span,
+        limits=options.limits,
+        on_visit=on_visit,
     )
-
-    def written() -> Iterator[Entry]:
-        for (event, time_ms, arrival_ms), part in _unpacked(source):
-            report.accept(event, time_ms, arrival_ms, part)
+    for number, part in enumerate(parts):
+        for event, time_ms, arrival_ms in part:
+            report.accept(event, time_ms, arrival_ms, number)
             yield from lines
             lines.clear()
-        for _ in report.rows():
-            pass
-        yield from lines
-
-    WRITERS[form](written(), sys.stdout)
+    for _ in report.rows():
+        pass
+    yield from lines
 
 
 def _narrowed(rows: Iterable[Entry], formulas: tuple[str, ...]) -> Iterator[Entry]:

@@ -129,7 +129,7 @@ def simulate_command(
             cast(BinaryIO, file).writelines(lines(simulation.run()))
         return 0
     settings = settings_of(settings_file, bootstrap)
-    topics = ensure_topics(settings, partitions)
+    topics = ensure_topics(settings, partitions, any_time=True)
     with Producer(settings.bootstrap, topics) as producer:
         outlet = Outlet(producer, settings.topics)
         play(simulation, outlet, live_ms)

@@ -28,12 +28,19 @@ MAX_RECORD_BYTES: Final = 1_048_588
 REJECTED_BYTES: Final = MAX_RECORD_BYTES + 65_536
 """What the topic of rejected records takes: its sources' limit, a key and headers."""
 
-_FAR_AHEAD_MS: Final = (1 << 63) - 1
+MAX_AHEAD_MS: Final = 3_600_000
+"""How far ahead of the broker's clock a record may be stamped in the topics that we create.
+
+Less than the allowed lateness, so that one wrong clock makes nobody else's events late.
+"""
+
+_WITHOUT_LIMIT: Final = (1 << 63) - 1
+_AHEAD_LIMITS: Final = ("message.timestamp.after.max.ms", "message.timestamp.difference.max.ms")
 _COPIES: Final = 3
 
 
 class BrokerUnreachable(RuntimeError):
-    """No Kafka answers at the given address."""
+    """No Kafka answers at the given address, or it has stopped answering."""
 
 
 class TopicMissing(RuntimeError):
@@ -76,6 +83,14 @@ class Topic:
         return self.settings.get("message.timestamp.type") == "LogAppendTime"
 
     @property
+    def max_ahead_ms(self) -> int | None:
+        """How far ahead of the broker's clock a record may be stamped; None when unknown."""
+        if self.stamps_anew:
+            return 0
+        limits = [int(self.settings[name]) for name in _AHEAD_LIMITS if name in self.settings]
+        return min(limits, default=None)
+
+    @property
     def max_record_bytes(self) -> int:
         """The largest record that it takes."""
         return int(self.settings.get("max.message.bytes", MAX_RECORD_BYTES))
@@ -108,15 +123,20 @@ def look(bootstrap: str, names: Iterable[str]) -> Cluster:
     return asyncio.run(_look(bootstrap, list(names)))
 
 
-def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
-    """The topics in use, and that of rejected records, created where they are missing.
+def ensure_topics(
+    settings: Settings, partitions: int, *, any_time: bool = False
+) -> Mapping[str, Topic]:
+    """The topics in use, and those of the installation itself, created where they are missing.
 
-    What is created keeps its records for ever and takes those of any time: recorded events carry
-    the timestamps of their day.
+    What is created keeps its records for ever and takes those of any day that was: recorded events
+    carry the timestamps of their day. Where events are live, what is stamped more than
+    `MAX_AHEAD_MS` ahead of the broker's clock is refused: it would move its partition's arrival,
+    and make all that comes after it late until that time has come.
 
     Args:
         settings: name the topics and the broker.
         partitions: of each topic that is created; 0 creates none.
+        any_time: take records of days to come, too, as recordings and simulations may have them.
 
     Raises:
         BrokerUnreachable: no Kafka answers.
@@ -131,7 +151,10 @@ def ensure_topics(settings: Settings, partitions: int) -> Mapping[str, Topic]:
             raise TopicMissing(how_to_create(name, bootstrap))
         return cluster.topics
     copies = min(_COPIES, cluster.brokers)
-    ages = {"message.timestamp.after.max.ms": str(_FAR_AHEAD_MS)}
+    ages = {
+        "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
+        "message.timestamp.after.max.ms": str(_WITHOUT_LIMIT if any_time else MAX_AHEAD_MS),
+    }
     try:
         if missing:
             create_topics(bootstrap, missing, ages, replication_factor=copies)
@@ -153,7 +176,9 @@ def ensure_rejected_topic(settings: Settings) -> None:
     if topic in cluster.topics:
         return
     keeps = {
-        "message.timestamp.after.max.ms": str(_FAR_AHEAD_MS),
+        # Nothing is decided by these timestamps, and a worker whose clock is wrong must not stop.
+        "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
+        "message.timestamp.after.max.ms": str(_WITHOUT_LIMIT),
         "max.message.bytes": str(REJECTED_BYTES),
     }
     copies = min(_COPIES, cluster.brokers)

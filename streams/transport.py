@@ -42,6 +42,7 @@ from mode.threads import ServiceThread, WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
+from streams.topics import BrokerUnreachable, TopicMissing, how_to_create
 
 log = logging.getLogger(__name__)
 fausts_log = get_logger("faust")
@@ -62,14 +63,6 @@ MANY_PARTITIONS: Final = 100_000
 
 BEGIN_WITHIN_S: Final = 86_400.0
 """A sink may restore for as long as it takes: Faust's recovery ends for good at a timeout."""
-
-
-class TopicMissing(RuntimeError):
-    """A topic that the worker needs is not there; the text says how to create it."""
-
-
-class BrokerUnreachable(RuntimeError):
-    """No Kafka answers at the configured address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,11 +262,7 @@ async def require_topics(
             await admin.close()
     for topic in topics:
         if topic not in there:
-            raise TopicMissing(
-                f"there is no topic {topic!r} at {bootstrap}; create it, for instance with "
-                f"kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {topic} "
-                "--partitions 4, or take it out of the settings"
-            )
+            raise TopicMissing(how_to_create(topic, bootstrap))
 
 
 class _AsItIs(faust.Schema[None, Batch]):

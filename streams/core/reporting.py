@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from schemas.events import Event
@@ -47,6 +48,20 @@ class Timed(NamedTuple):
     arrival_ms: int
 
 
+class Span(NamedTuple):
+    """What is shown of a report, [from_ms, to_ms); what lies outside is known all the same."""
+
+    from_ms: int = -NEVER
+    to_ms: int = NEVER
+
+    def holds(self, time_ms: int) -> bool:
+        """Whether *time_ms* lies in it."""
+        return self.from_ms <= time_ms < self.to_ms
+
+
+WHOLE: Final = Span()
+
+
 class Group(NamedTuple):
     """One row of an interval report; a part that is not asked for is `*`, a start is None."""
 
@@ -81,7 +96,8 @@ class IntervalReport:
     """Counts of the whole input, as one interval or by local hour or day.
 
     Every count stands at its own moment, or with *by_arrival* at the arrival of its visit, so that
-    a row says what became of those who came in it. Intervals are [start, end).
+    a row says what became of those who came in it. Intervals are [start, end). Of a *span* only the
+    counts that stand in it are shown: the contacts are the same.
     """
 
     def __init__(
@@ -91,6 +107,7 @@ class IntervalReport:
         zone: tzinfo,
         by: Sequence[str] = ("queue",),
         by_arrival: bool = True,
+        span: Span = WHOLE,
         limits: Limits | None = None,
         on_visit: Callable[[Life, Visit], None] | None = None,
     ) -> None:
@@ -98,6 +115,7 @@ class IntervalReport:
         self._zone = zone
         self._by = frozenset(by)
         self._by_arrival = by_arrival
+        self._span = span
         self._limits = limits
         self._on_visit = on_visit
         self._parts: dict[object, Partition] = {}
@@ -108,7 +126,7 @@ class IntervalReport:
         self._first_ms = NEVER
 
     def accept(self, event: Event, time_ms: int, record_ms: int, part: object = None) -> bool:
-        """Take one event of *part*, a file or partition; False if it lies in the future."""
+        """Take one event of *part*, some files or a partition; False if it lies in the future."""
         partition = self._parts.get(part)
         if partition is None:
             partition = self._parts[part] = Partition(
@@ -149,8 +167,9 @@ class IntervalReport:
                 yield self._row(group, bucket)
 
     def _row(self, group: Group, bucket: Bucket) -> Entry:
+        first_ms = max(self._first_ms, self._span.from_ms)
         head = {
-            "at": write_instant(group.start_ms or self._first_ms, self._zone),
+            "at": write_instant(group.start_ms or first_ms, self._zone),
             "interval": next((by for by in ("hour", DAY) if by in self._by), "all"),
             "as_of": write_instant(self._latest_ms, self._zone),
             "queue": group.queue,
@@ -186,7 +205,7 @@ class IntervalReport:
                 bucket.thresholds.add(visit.policy.threshold_ms)
                 if waits is not None:
                     bucket.live.add(waits)
-            if self._on_visit is not None:
+            if self._on_visit is not None and self._span.holds(visit.opened_ms):
                 self._on_visit(life, visit)
         self._finish_contact(life, segment)
 
@@ -227,6 +246,8 @@ class IntervalReport:
         return tuple(bucket.sums for bucket in self._buckets_of(tally, time_ms))
 
     def _buckets_of(self, tally: _GroupTally, time_ms: int) -> list[Bucket]:
+        if not self._span.holds(time_ms):
+            return []
         start_ms: int | None = None
         if "hour" in self._by:
             start_ms = hour_of(time_ms, self._zone)
@@ -262,7 +283,10 @@ def in_event_order(records: Iterable[Timed], lateness_ms: int) -> Iterator[Timed
 
 
 class TickReport:
-    """Rolling windows and days as they stood at every tick; a row knows events up to its tick."""
+    """Rolling windows and days as they stood at every tick; a row knows events up to its tick.
+
+    Of a *span* only the ticks in it are shown.
+    """
 
     def __init__(
         self,
@@ -274,53 +298,71 @@ class TickReport:
         days: bool,
         by: Sequence[str] = ("queue",),
         by_arrival: bool = False,
+        span: Span = WHOLE,
         tick_ms: int = 5_000,
         limits: Limits | None = None,
     ) -> None:
         self._policies = policies
         self._zone = zone
         self._every_ms = every_ms
+        self._windows = windows
         self._by = frozenset(by)
         self._by_arrival = by_arrival
+        self._span = span
         self._tick_ms = tick_ms
         self._names = (*windows, *((DAY,) if days else ()))
         self._limits = limits or Limits()
-        self._partition = Partition(
-            policies,
-            limits=self._limits,
-            every_ms=tick_ms,
-            windows=windows,
-            rounding=exact,
-            max_tallies=100_000,
-            by_arrival=by_arrival,
-        )
+        self._partitions: list[Partition] = []
 
-    def rows(self, records: Iterable[Timed]) -> Iterator[Entry]:
-        """The rows of every tick from the first event to the tick that knows the last one."""
-        partition = self._partition
+    def rows(self, *parts: Iterable[Timed]) -> Iterator[Entry]:
+        """The rows of every tick from the first event to the tick that knows the last one.
+
+        Each of *parts*, some files or a partition, is folded by itself, as a worker does it: what
+        is late is so by its own arrival. They are read in step, so that no more is held of each
+        than may still be overtaken there.
+        """
+        self._partitions = [self._partition() for _ in parts]
+        ordered = (in_event_order(part, self._limits.lateness_ms) for part in parts)
+        happening = merge(*map(zip, ordered, map(repeat, self._partitions)), key=_moment)
         at_ms: int | None = None
         last_ms = 0
-        for event, time_ms, _ in in_event_order(records, self._limits.lateness_ms):
+        for (event, time_ms, _), partition in happening:
             if at_ms is None:
                 at_ms = -(-time_ms // self._every_ms) * self._every_ms
             while at_ms < time_ms:
                 yield from self._at(at_ms)
                 at_ms += self._every_ms
+            if at_ms >= self._span.to_ms:
+                return
             partition.accept(event, time_ms, time_ms)
             last_ms = time_ms
         while at_ms is not None and at_ms < last_ms + self._every_ms:
             yield from self._at(at_ms)
             at_ms += self._every_ms
 
+    def _partition(self) -> Partition:
+        return Partition(
+            self._policies,
+            limits=self._limits,
+            every_ms=self._tick_ms,
+            windows=self._windows,
+            rounding=exact,
+            max_tallies=100_000,
+            by_arrival=self._by_arrival,
+        )
+
     def _at(self, at_ms: int) -> Iterator[Entry]:
-        partition = self._partition
-        partition.advance(at_ms)
+        for partition in self._partitions:
+            partition.advance(at_ms)
+        if not self._span.holds(at_ms):
+            return
         tick_ms = last_tick(at_ms, self._tick_ms)
         groups: dict[tuple[str, str], list[QueueTally]] = {}
-        for (queue, channel), tally in partition.tallies.items():
-            named = channel if "channel" in self._by else ALL
-            for name in (queue, ALL) if "queue" in self._by else (ALL,):
-                groups.setdefault((name, named), []).append(tally)
+        for partition in self._partitions:
+            for (queue, channel), tally in partition.tallies.items():
+                named = channel if "channel" in self._by else ALL
+                for name in (queue, ALL) if "queue" in self._by else (ALL,):
+                    groups.setdefault((name, named), []).append(tally)
         for window in self._names:
             for (queue, channel), tallies in sorted(
                 groups.items(), key=lambda item: (item[0][0] == ALL, item[0])
@@ -363,6 +405,10 @@ class TickReport:
             formulas=FORMULA_IDS,
             by_arrival=self._by_arrival,
         )
+
+
+def _moment(happening: tuple[Timed, Partition]) -> int:
+    return happening[0].time_ms
 
 
 def visit_line(life: Life, visit: Visit, zone: tzinfo) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def main(
         path = folder / "floorwatch.yaml"
         path.write_text(yaml.safe_dump(plain), encoding="utf-8")
         settings = load_settings(path, {})
-        fill(settings, ensure_topics(settings, partitions), events)
+        fill(settings, ensure_topics(settings, partitions, any_time=True), events)
         click.echo(
             f"{events:,} events in {partitions} partitions, Python {platform.python_version()}, "
             f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"

@@ -15,7 +15,14 @@ from streams.core.durations import read_zone
 from streams.core.figures import Entry
 from streams.core.partition import FUTURE_MS
 from streams.core.policy import PolicyBook
-from streams.core.reporting import IntervalReport, TickReport, Timed, in_event_order, visit_line
+from streams.core.reporting import (
+    IntervalReport,
+    Span,
+    TickReport,
+    Timed,
+    in_event_order,
+    visit_line,
+)
 from tests.support.core_events import DAY, HOUR, MINUTE, TEN_MS, Told, call, chat, event, ms, policy
 
 LATENESS_MS = 60_000
@@ -251,6 +258,48 @@ def test_files_of_their_own_are_counted_together_but_arrive_apart() -> None:
     assert sum(partition.late for partition in report.partitions) == 0
 
 
+ACROSS = (
+    *(call(-10, "queued"), call(15, "answered")),
+    call(0, "queued", contact="c-2"),
+    *(call(HOUR - 10, "queued", contact="c-3"), call(HOUR + 20, "answered", contact="c-3")),
+    call(HOUR, "queued", contact="c-4"),
+)
+"""Visits over ten o'clock, from ten, over eleven and from eleven."""
+
+FROM_TEN_TO_ELEVEN = Span(TEN_MS, TEN_MS + HOUR * 1000)
+
+
+@pytest.mark.parametrize("by_arrival", [True, False])
+def test_of_a_span_the_hours_in_it_are_those_of_the_whole_report(by_arrival: bool) -> None:
+    options: dict[str, Any] = {"by": ("queue", "hour"), "by_arrival": by_arrival}
+    whole = rows_of(*ACROSS, **options)
+
+    shown = rows_of(*ACROSS, span=FROM_TEN_TO_ELEVEN, **options)
+
+    assert shown == {key: row for key, row in whole.items() if key[0] == "10:00"}
+    assert {hour for hour, _ in whole} == {"09:00", "10:00", "11:00"}
+
+
+def test_who_waited_when_a_span_began_is_answered_in_it_after_the_whole_wait() -> None:
+    row = rows_of(*ACROSS, span=FROM_TEN_TO_ELEVEN, by_arrival=False)["10:00", "sales"]
+
+    assert (row["offered"], row["answered"], row["wait_s"]["max"]) == (2, 1, 25.0)
+    assert (row["instant"], row["sent_to_wait"]) == (0, 2)
+
+
+def test_what_becomes_of_a_visit_after_its_span_is_known() -> None:
+    row = rows_of(*ACROSS, span=FROM_TEN_TO_ELEVEN)["10:00", "sales"]
+
+    assert (row["offered"], row["answered"], row["wait_s"]["max"]) == (2, 1, 30.0)
+
+
+@pytest.mark.parametrize(("from_s", "at"), [(-60, "09:59:50"), (-10, "09:59:50"), (-5, "09:59:55")])
+def test_a_span_begins_no_sooner_than_the_input(from_s: float, at: str) -> None:
+    first, *_ = list_of(*ACROSS, span=Span(from_ms=ms(from_s)))
+
+    assert first["at"][11:19] == at
+
+
 def test_a_future_event_is_refused_and_moves_nothing() -> None:
     report = IntervalReport(PolicyBook(), zone=UTC)
     each, time_ms = call(DAY, "queued")
@@ -351,6 +400,105 @@ def test_a_day_holds_its_first_instant_and_the_tick_itself() -> None:
     assert [(row["at"][11:16], row["offered"]) for row in rows] == [("00:00", 1), ("00:01", 2)]
 
 
+def test_of_a_span_the_ticks_in_it_are_those_of_the_whole_report() -> None:
+    visits = [call(60 * minute + 1, "queued", contact=f"c-{minute}") for minute in range(6)]
+    whole = ticks_of(*visits)
+
+    shown = ticks_of(*visits, span=Span(ms(2 * MINUTE), ms(4 * MINUTE)))
+
+    assert shown == [row for row in whole if row["at"][11:16] in ("10:02", "10:03")]
+    assert {row["at"][11:16] for row in whole} == {f"10:0{minute}" for minute in range(1, 7)}
+
+
+def told_every_minute(heard: list[int], minutes: int, contact: str = "c") -> Iterator[Timed]:
+    """A new contact a minute; how many were told so far is the last of *heard*."""
+    heard.append(0)
+    place = len(heard) - 1
+    for minute in range(minutes):
+        heard[place] = minute + 1
+        each, time_ms = call(60 * minute, "queued", contact=f"{contact}-{minute}")
+        yield Timed(each, time_ms, time_ms)
+
+
+BRIEF: dict[str, Any] = {
+    "zone": UTC,
+    "every_ms": 60_000,
+    "windows": {"5m": 300_000},
+    "days": False,
+    "limits": Limits(rest_ms=60_000, lateness_ms=60_000),
+}
+
+
+def test_nothing_is_read_that_no_tick_of_the_span_could_show() -> None:
+    heard: list[int] = []
+    span = Span(to_ms=ms(5 * MINUTE))
+
+    rows = list(TickReport(PolicyBook(), span=span, **BRIEF).rows(told_every_minute(heard, 100)))
+
+    assert rows[-1]["at"][11:16] == "10:04"
+    assert heard == [8]  # minute 5 ends it, and is known to be next once minute 7 has come
+
+
+def test_no_part_is_read_ahead_however_many_there_are_and_however_long() -> None:
+    heard: list[int] = []
+    parts = [told_every_minute(heard, 100, contact) for contact in ("c", "d", "e")]
+
+    ahead = [
+        max(heard) - (read_instant(row["at"]) - TEN_MS) // 60_000
+        for row in TickReport(PolicyBook(), **BRIEF).rows(*parts)
+    ]
+
+    assert heard == [100, 100, 100]
+    # Tick n waits for minute n + 1, and minute n + 3 tells that nothing overtakes that.
+    assert max(ahead) == 4
+
+
+def arriving_in_turn(part: list[Told]) -> Iterator[Timed]:
+    """Events that arrive when the latest of them so far has happened."""
+    arrival_ms = 0
+    for each, time_ms in part:
+        arrival_ms = max(arrival_ms, time_ms)
+        yield Timed(each, time_ms, arrival_ms)
+
+
+def parts_of(*parts: list[Told], **options: Any) -> list[Entry]:
+    """Rows of a tick report every hour over *parts*."""
+    settings: dict[str, Any] = {
+        "zone": UTC,
+        "every_ms": 3_600_000,
+        "windows": {"60m": 3_600_000},
+        "days": False,
+        **options,
+    }
+    return list(TickReport(PolicyBook(), **settings).rows(*map(arriving_in_turn, parts)))
+
+
+def test_an_event_is_late_only_by_the_arrival_of_its_own_part() -> None:
+    early = [call(60, "queued"), call(70, "answered")]
+    late = [call(5 * HOUR, "queued", contact="c-2"), call(10 * HOUR, "queued", contact="c-3")]
+
+    for parts in ((late, early), (early, late)):
+        rows = parts_of(*parts, by=())
+        offered = [(row["at"][11:16], row["offered"]) for row in rows if row["offered"]]
+        assert offered == [("11:00", 1), ("15:00", 1), ("20:00", 1)]
+    assert sum(row["offered"] for row in parts_of(late + early, by=())) == 2
+
+
+def test_parts_add_up_to_what_they_are_in_one() -> None:
+    ours = [call(60, "queued"), call(70, "answered"), call(5_000, "queued", contact="c-2")]
+    theirs = [chat(65, "queued", contact="c-3"), call(4_000, "queued", contact="c-4")]
+    in_one = sorted(ours + theirs, key=lambda told: told[1])
+
+    assert parts_of(ours, theirs, days=True) == parts_of(in_one, days=True)
+
+
+def test_a_copy_in_another_part_is_counted_there_as_a_worker_would() -> None:
+    once = call(60, "queued")
+
+    assert [row["offered"] for row in parts_of([once, once], by=())] == [1]
+    assert [row["offered"] for row in parts_of([once], [once], by=())] == [2]
+
+
 def test_no_events_have_no_rows() -> None:
     assert ticks_of() == []
     assert rows_of() == {}
@@ -408,6 +556,15 @@ def test_a_visit_says_when_where_and_how_it_was_opened_and_not_who_it_was() -> N
         "within": True,
         "missed": False,
         "rule": "wait <= T, T=20s at the opening",
+    }
+
+
+def test_of_a_span_the_visits_opened_in_it_are_told() -> None:
+    found = lines(*ACROSS, span=FROM_TEN_TO_ELEVEN)
+
+    assert {(line["opened"][11:19], line["wait_s"]) for line in found} == {
+        ("10:00:00", None),
+        ("10:59:50", 30.0),
     }
 
 

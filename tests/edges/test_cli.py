@@ -17,6 +17,8 @@ from click.testing import CliRunner, Result
 from schemas.instants import read_instant
 from streams.cli import COMMANDS, main
 from streams.parameters import read_moment, read_speed
+from streams.settings import load_settings
+from streams.topics import rejected_topic
 from tests.support.commands import floorwatch, started, surroundings
 from tests.support.wire_examples import a_record
 
@@ -70,6 +72,13 @@ def test_help_of_a_command_has_an_example_and_its_exit_codes(command: str) -> No
     assert "Exit codes: 0 " in shown.output
 
 
+def test_help_of_the_worker_names_the_topic_of_rejected_records_as_it_is_called() -> None:
+    shown = " ".join(run("worker", "--help").output.split())
+
+    assert rejected_topic(load_settings(None, {})) == "floorwatch.rejected"
+    assert "NAME.rejected, `floorwatch.rejected` unless the settings give another name" in shown
+
+
 def test_without_a_command_the_help_is_shown_and_that_is_a_usage_error() -> None:
     shown = run()
 
@@ -88,6 +97,27 @@ def test_without_a_command_the_help_is_shown_and_that_is_a_usage_error() -> None
         (["replay", "absent.jsonl"], "File 'absent.jsonl' does not exist"),
         (["replay", "."], "is a directory"),
         (["report", "absent.jsonl"], "absent.jsonl"),
+        (["report"], "name a FILE of recorded events, `-` for standard input, or --bootstrap"),
+        (["report", "--bootstrap", "here:9092", "-"], "FILE and --bootstrap: events come from"),
+        (
+            ["report", "--bootstrap", "here:9092", "--source-format", "canonical"],
+            "--source-format is of files",
+        ),
+        (["report", "--window", "15m", "-"], "--window: windows are looked at with --every"),
+        (["report", "--every", "5m", "--window", "7s", "-"], "'7s': expected day, or a whole"),
+        (["report", "--every", "5m", "--by", "queue,hour", "-"], "--by hour: with --every rows"),
+        (["report", "--visits", "--every", "5m", "-"], "--visits and --every: one line per visit"),
+        (["report", "--visits", "--by", "queue", "-"], "--visits and --by: lines of visits have"),
+        (["report", "--visits", "--attribute", "arrival", "-"], "--visits and --attribute:"),
+        (["report", "--visits", "--formula", "strict", "-"], "--visits and --formula: a visit"),
+        (["report", "--from", "noon", "-"], "'noon': expected a time such as"),
+        (
+            ["report", "--from", TEN, "--to", TEN, "-"],
+            f"--to: '{TEN}': expected a time after --from '{TEN}'",
+        ),
+        (["check", "--bootstrap", "here:9092", "-"], "FILE and --bootstrap: recorded events or"),
+        (["check", "--tz", "UTC"], "--tz is of recorded events: name a FILE of them"),
+        (["check", "--source-format", "canonical"], "--source-format is of recorded events"),
         (["check", "--tz", "Mars", "-"], "'Mars': expected an IANA zone"),
         (["check", "--source-format", "cdr", "-"], "'cdr' is not one of 'canonical'"),
         (["replay", "--speed", "fast", "-"], "'fast': expected max, or times faster than life"),

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from schemas.instants import write_instant
 from streams.report import report_command
 from tests.support.oracle import Policy, row, to_ms
+from tests.support.wire_examples import QUEUED_MS, a_record
 
 DATA = Path(__file__).parents[1] / "data"
 SMALL = DATA / "small-floor.jsonl"
@@ -118,6 +120,51 @@ def test_every_tick_of_a_report_equals_brute_force() -> None:
             assert each[name] == expected[name], (each["at"], each["queue"], each["window"], name)
         for formula, ratio in each["service_level"].items():
             assert ratio == pytest.approx(expected["service_level"][formula]), formula
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(("--every", "30s", "--window", "5m,day"), "at"), (("--visits",), "opened")],
+)
+def test_of_a_file_the_part_from_one_moment_up_to_another_is_shown(
+    options: tuple[str, ...], name: str
+) -> None:
+    begins, ends = "2026-11-24T10:00:30.000Z", "2026-11-24T10:01:00.000Z"
+    whole = report(*options, SMALL)
+
+    shown = report(*options, "--from", begins, "--to", ends, SMALL)
+
+    assert shown == [each for each in whole if begins <= each[name] < ends]
+    assert {begins, ends} < {each[name] for each in whole}
+
+
+def test_times_of_a_part_are_of_the_zone_asked_for() -> None:
+    of_ten = report("--from", "2026-11-24T10:00:05Z", "--by", "day", "--tz", "+03:00", SMALL)
+
+    thirteen = ("--from", "2026-11-24T13:00:05", "--by", "day", "--tz", "+03:00")
+    assert report(*thirteen, SMALL) == of_ten
+    assert report("--by", "day", "--tz", "+03:00", SMALL) != of_ten
+
+
+def test_what_is_left_out_is_said_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    late = a_record(id="late", time=write_instant(QUEUED_MS - 14_400_001))
+    path.write_bytes(b"\n".join([a_record(), b"nonsense", late]))
+
+    done = CliRunner().invoke(report_command, [str(path)], catch_exceptions=False)
+
+    assert done.stderr == (
+        "floorwatch: records left out: 1 cannot be read, 1 came later than 4h; "
+        "`floorwatch check FILE` says where\n"
+    )
+
+
+def test_where_nothing_is_left_out_nothing_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    just_in_time = a_record(id="late", time=write_instant(QUEUED_MS - 14_400_000))
+    path.write_bytes(b"\n".join([a_record(), just_in_time]))
+
+    assert CliRunner().invoke(report_command, [str(path)]).stderr == ""
 
 
 def test_one_line_a_visit_says_what_decided_and_names_nobody() -> None:

@@ -56,6 +56,10 @@ RECORDINGS: Final[Mapping[str, Callable[[Path], Recording]]] = {
     "simulated": simulated,
     **({"bank": banks_day} if BANK_MONTH.exists() else {}),
 }
+WHOLE_RECORDINGS: Final[Mapping[str, Callable[[Path], Recording]]] = {
+    "simulated": simulated,
+    **({"bank's month": lambda _: banks_month()} if BANK_MONTH.exists() else {}),
+}
 CASES: Final = [(recording, order) for recording in RECORDINGS for order in ORDERS]
 
 
@@ -151,7 +155,7 @@ def test_replay_until_and_report_agree_as_commands(
         if row["queue"] != "*":
             rows.setdefault(row["at"], {})[row["queue"], row["channel"], row["window"]] = row
 
-    ensure_topics(load_settings(path, {}), PARTITIONS)
+    ensure_topics(load_settings(path, {}), PARTITIONS, any_time=True)
     sent = 0
     with RunningWorker(tmp_path, settings) as worker:
         for until_ms in (middle_ms, middle_ms + FIVE_MINUTES_MS, last_ms):
@@ -170,12 +174,13 @@ def test_replay_until_and_report_agree_as_commands(
             assert unequal(entries, rows[until]) == {}
 
 
+@pytest.mark.parametrize("recording_name", WHOLE_RECORDINGS)
 @pytest.mark.usefixtures("cases")
-@pytest.mark.skipif(not BANK_MONTH.exists(), reason="needs the bank's month, which is not here")
-def test_a_months_net_counters_equal_the_report(
-    kafka: LocalKafka, tmp_path: Path, unique: str
+def test_net_counters_of_a_whole_replay_equal_the_report_as_commands(
+    kafka: LocalKafka, tmp_path: Path, unique: str, recording_name: str
 ) -> None:
-    recording = banks_month()
+    recording = WHOLE_RECORDINGS[recording_name](tmp_path)
+    records = recording.records()
     settings = recording.settings(unique, kafka.bootstrap)
     path = settings_file(tmp_path, settings)
 
@@ -188,7 +193,7 @@ def test_a_months_net_counters_equal_the_report(
     assert reported.returncode == 0, reported.stderr
     totals = totals_of(map(orjson.loads, reported.stdout.splitlines()))
     with RunningWorker(tmp_path, settings) as worker:
-        worker.wait_for_records(len(recording.records()))
+        worker.wait_for_records(copies(records, len(recording.topics)))
         metrics = parsed(worker.metrics())
 
     assert {place: net_counters(metrics, *place) for place in totals} == totals

@@ -411,7 +411,7 @@ def siege(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Siege:
     halves = [sending[: len(sending) // 2], [*sending[len(sending) // 2 :], *ordinary(end)]]
     expected = Expected()
 
-    ensure_topics(load_settings(path, {}), PARTITIONS)
+    ensure_topics(load_settings(path, {}), PARTITIONS, any_time=True)
     with RunningWorker(folder, settings) as worker:
         worker.wait_until(lambda: worker.get("/readyz").status == 200, "it was ready")
         pages = [parsed(worker.metrics())]

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streams.local_kafka import LocalKafka
 from streams.reader import TP, Record, Sink
 from streams.rejected import KEPT_BYTES, SPARE_BYTES, RejectedRecords
+from streams.settings import load_settings
 from streams.topic_creation import create_topics
+from streams.topics import ensure_rejected_topic, rejected_topic
 from streams.transport import TransportOptions, create_app, run
 
 from .conftest import NewTopics
@@ -95,13 +99,14 @@ async def read_back(kafka: LocalKafka, topic: str, count: int) -> list[Any]:
 
 
 @pytest.fixture
-def rejected_topic(new_topics: NewTopics) -> str:
+def topic(new_topics: NewTopics) -> str:
+    """A topic for rejected records that is large enough for them."""
     limit = 1_048_588 + SPARE_BYTES
     return new_topics({"rejected": 1}, {"max.message.bytes": str(limit)})["rejected"]
 
 
 async def test_bad_records_are_kept_with_their_position_reason_and_time(
-    kafka: LocalKafka, new_topics: NewTopics, rejected_topic: str
+    kafka: LocalKafka, new_topics: NewTopics, topic: str
 ) -> None:
     source = new_topics({"calls": 1})["calls"]
     large = b"x" * 900_000
@@ -111,12 +116,12 @@ async def test_bad_records_are_kept_with_their_position_reason_and_time(
         for value in (b"good", b"\xff\x00", None, b"good", large):
             await producer.send_and_wait(source, value, key=b"k", partition=0, timestamp_ms=7)
 
-    async with refusing(kafka, source, rejected_topic) as sink:
+    async with refusing(kafka, source, topic) as sink:
         await until_seen(sink, 5)
 
     kept = {
         record.key: (record.value, dict(record.headers))
-        for record in await read_back(kafka, rejected_topic, 3)
+        for record in await read_back(kafka, topic, 3)
     }
     headers = {"reason": b"not_good", "timestamp": b"7"}
     assert kept == {
@@ -146,16 +151,31 @@ async def test_what_the_topic_refuses_is_kept_in_part(
     assert sink.rejected.truncated == 1
 
 
+@pytest.mark.parametrize("years", [-30, 10])
+async def test_the_topic_that_we_create_takes_records_of_a_worker_whose_clock_is_wrong(
+    kafka: LocalKafka, unique: str, years: int
+) -> None:
+    settings = replace(load_settings(None, {}), name=unique, bootstrap=kafka.bootstrap)
+    await asyncio.to_thread(ensure_rejected_topic, settings)
+    stamped_ms = time.time_ns() // 1_000_000 + years * 365 * 86_400_000
+
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        await producer.send_and_wait(rejected_topic(settings), b"bad", timestamp_ms=stamped_ms)
+
+    [record] = await read_back(kafka, rejected_topic(settings), 1)
+    assert (record.value, record.timestamp) == (b"bad", stamped_ms)
+
+
 async def test_a_flood_of_bad_records_waits_for_room_and_all_are_kept(
-    kafka: LocalKafka, new_topics: NewTopics, rejected_topic: str
+    kafka: LocalKafka, new_topics: NewTopics, topic: str
 ) -> None:
     source = new_topics({"calls": 2})["calls"]
     await produce_bad(kafka, source, range(20_000), partitions=2)
 
-    async with refusing(kafka, source, rejected_topic, max_poll_records=500) as sink:
+    async with refusing(kafka, source, topic, max_poll_records=500) as sink:
         await until_seen(sink, 20_000)
 
-    kept = {record.value for record in await read_back(kafka, rejected_topic, 20_000)}
+    kept = {record.value for record in await read_back(kafka, topic, 20_000)}
     assert kept == {b"bad %d" % i for i in range(20_000)}
     assert sink.most_waiting < 2_000 + 500
 

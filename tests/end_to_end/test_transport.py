@@ -14,15 +14,8 @@ from aiokafka.structs import ConsumerRecord
 from streams import transport
 from streams.local_kafka import LocalKafka
 from streams.reader import TP, Record, Sink
-from streams.transport import (
-    BrokerUnreachable,
-    TopicMissing,
-    TransportOptions,
-    create_app,
-    health,
-    positions,
-    run,
-)
+from streams.topics import BrokerUnreachable, TopicMissing
+from streams.transport import TransportOptions, create_app, health, positions, run
 
 from .conftest import NewTopics
 

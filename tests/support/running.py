@@ -210,7 +210,9 @@ class Feed:
 
     def __init__(self, path: Path, *, partitions: int = 4) -> None:
         self.settings: Settings = load_settings(path, {})
-        self._producer = Producer(self.settings.bootstrap, ensure_topics(self.settings, partitions))
+        self._producer = Producer(
+            self.settings.bootstrap, ensure_topics(self.settings, partitions, any_time=True)
+        )
         self._outlet = Outlet(self._producer, self.settings.topics)
 
     def __enter__(self) -> Self:
