@@ -7,7 +7,7 @@ export const SHAPES = {
 };
 
 const DIGIT = 0.556;
-const SMALLEST_UNIT = 14;
+const SMALLEST_UNIT = 12;
 const COMFORTABLE_UNIT = 21;
 
 // The plan for `count` tiles on `width` x `height` pixels. Where everything at once would be too
