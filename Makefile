@@ -12,7 +12,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 	--custom-compile-command 'make lock' $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint chromium lock clean
+.PHONY: help demo test test-fast soak lint chromium lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: lint chromium ## lint, types, import rules and all tests: what CI runs
 
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
 	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards
+
+soak: $(VENV)/.test ## a hundred schedules of faults; ARGS='--schedules 10 --first-seed 7 --lanes 1'
+	$(BIN)/python -m tests.support.soak $(ARGS)
 
 lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/ruff check

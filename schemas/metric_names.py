@@ -354,9 +354,14 @@ PARTITION_LAG: Final = _gauge(
 )
 SNAPSHOT_AGE: Final = _gauge(
     "snapshot_age_seconds",
-    "Age of the last snapshot of the partition's state.",
+    "How long ago the newest snapshot of the partition held all that was read of it.",
     "topic",
     "partition",
+)
+STATE_REBUILDS: Final = _counter(
+    "state_rebuilds",
+    "Partitions whose snapshot could not be used, so that they were read from their beginning.",
+    "reason",
 )
 FLOOR_PARTIAL: Final = _gauge(
     "floor_partial", "1 while a partition of the floor is missing from what is shown, else 0."

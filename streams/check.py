@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,21 +39,26 @@ from streams.core.contact import EXPIRED, OPEN, VOICE, Life, Limits
 from streams.core.durations import write_duration
 from streams.core.partition import Partition
 from streams.core.policy import BadSetting
+from streams.ledger import Ledger, StateUnusable
 from streams.parameters import FILE, ZONE, settings_of, settings_options, typed
 from streams.progress import bar
+from streams.reader import TP
 from streams.settings import Settings
 from streams.sources.asterisk import QueueLogReader
 from streams.sources.recorded import SOURCE_FORMATS, SourceFormat, read_records, size_of
 from streams.sources.routing import Router
+from streams.state_log import StateLog
 from streams.topics import (
     MAX_AHEAD_MS,
     REJECTED_BYTES,
     BrokerUnreachable,
     Cluster,
     Topic,
+    floor_topic,
     how_to_create,
     look,
     rejected_topic,
+    state_topic,
 )
 
 EXIT_FINDINGS: Final = 1
@@ -99,11 +106,13 @@ setting, 130 interrupted.""",
     "--source-format", type=click.Choice(SOURCE_FORMATS), default="canonical", show_default=True
 )
 @click.option("--tz", "zone", type=ZONE, default="UTC", help="Zone of times without offset.")
+@click.option("--state", is_flag=True, help="Say what is kept of each partition, too.")
 @settings_options
 def check_command(
     files: tuple[str, ...],
     source_format: SourceFormat,
     zone: tzinfo,
+    state: bool,
     settings_file: Path | None,
     bootstrap: str | None,
 ) -> int:
@@ -120,7 +129,7 @@ def check_command(
         click.echo(contents.table())
         findings = contents.findings()
     else:
-        findings = installation(settings_file, bootstrap)
+        findings = installation(settings_file, bootstrap, state=state)
     return _tell(findings)
 
 
@@ -131,8 +140,11 @@ def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
         click.UsageError: there is one.
     """
     written = typed()
-    if files and "bootstrap" in written:
-        raise click.UsageError("FILE and --bootstrap: recorded events or an installation; name one")
+    for name, option in (("bootstrap", "--bootstrap"), ("state", "--state")):
+        if files and name in written:
+            raise click.UsageError(
+                f"FILE and {option}: recorded events or an installation; name one"
+            )
     for name, option in (("source_format", "--source-format"), ("zone", "--tz")):
         if not files and name in written:
             raise click.UsageError(f"{option} is of recorded events: name a FILE of them")
@@ -151,8 +163,10 @@ def _tell(findings: Iterable[Finding]) -> int:
 # -- an installation -----------------------------------------------------------------------------
 
 
-def installation(settings_file: Path | None, bootstrap: str | None) -> Iterator[Finding]:
-    """What there is to say about the settings, then the broker, then each topic."""
+def installation(
+    settings_file: Path | None, bootstrap: str | None, *, state: bool = False
+) -> Iterator[Finding]:
+    """What there is to say about the settings, the broker, each topic and maybe what is kept."""
     try:
         settings = settings_of(settings_file, bootstrap)
     except BadSetting as wrong:
@@ -162,7 +176,8 @@ def installation(settings_file: Path | None, bootstrap: str | None) -> Iterator[
     yield Finding("ok", f"settings: {queues} queues named, clock {settings.clock}")
     names = settings.topics.in_use()
     try:
-        cluster = look(settings.bootstrap, [*names, rejected_topic(settings)])
+        own = (rejected_topic(settings), state_topic(settings), floor_topic(settings))
+        cluster = look(settings.bootstrap, [*names, *own])
     except BrokerUnreachable as silent:
         yield Finding("FAIL", f"broker: {silent}")
         return
@@ -170,6 +185,10 @@ def installation(settings_file: Path | None, bootstrap: str | None) -> Iterator[
     for name in names:
         yield from _source_topic(name, cluster, settings)
     yield from _rejected_topic(cluster, settings)
+    for name in own[1:]:
+        yield from _own_topic(name, cluster)
+    if state and own[1] in cluster.topics:
+        yield from _kept_state(cluster, settings)
 
 
 def _source_topic(name: str, cluster: Cluster, settings: Settings) -> Iterator[Finding]:
@@ -219,6 +238,55 @@ def _rejected_topic(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
             f"rejected ones are cut; set its max.message.bytes to {REJECTED_BYTES}",
         )
     yield Finding("ok", f"topic {name}: {_shape(topic)}")
+
+
+def _own_topic(name: str, cluster: Cluster) -> Iterator[Finding]:
+    topic = cluster.topics.get(name)
+    if topic is None:
+        yield Finding("note", f"topic {name}: it is not there yet; the first worker creates it")
+    elif topic.settings and not topic.is_compacted:
+        yield Finding(
+            "FAIL",
+            f"topic {name}: it is not compacted, so it loses what is still needed or grows for "
+            "ever; set its cleanup.policy to compact",
+        )
+    else:
+        yield Finding("ok", f"topic {name}: partitions: {topic.partitions}, compacted")
+
+
+def _kept_state(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+    """What a worker would find of each partition."""
+    tps = [
+        TP(name, number)
+        for name in settings.topics.in_use()
+        if name in cluster.topics
+        for number in range(cluster.topics[name].partitions)
+    ]
+    for tp, ledger in sorted(asyncio.run(_ledgers(settings, tps)).items()):
+        yield Finding(*_found_of(ledger, f"state of {tp.topic}[{tp.partition}]"))
+
+
+async def _ledgers(settings: Settings, tps: Sequence[TP]) -> dict[TP, Ledger]:
+    log = StateLog(settings.bootstrap, state_topic(settings), "check")
+    try:
+        return await log.look(tps)
+    finally:
+        await log.stop()
+
+
+def _found_of(ledger: Ledger, what: str) -> tuple[Level, str]:
+    try:
+        snapshot = ledger.newest()
+    except StateUnusable as unusable:
+        return "warn", f"{what}: {unusable}; the next owner reads the partition from its beginning"
+    if snapshot is None:
+        return "note", f"{what}: nothing yet"
+    age_s = max(0, time.time_ns() // 1_000_000 - snapshot.manifest.cut_ms) // 1_000
+    size = sum(map(len, snapshot.parts.values()))
+    return "ok", (
+        f"{what}: epoch {ledger.epoch}, offset {snapshot.manifest.offset}, "
+        f"{len(snapshot.parts)} parts of {size:,} bytes, cut {age_s} s ago"
+    )
 
 
 def _shape(topic: Topic) -> str:

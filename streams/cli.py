@@ -117,18 +117,33 @@ Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 a wrong option or setting,
     metavar="FILE",
     help="Settings file; else the one that FLOORWATCH_SETTINGS names.",
 )
-def worker_command(settings_file: Path | None, bootstrap: str | None) -> int:
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Count the topics from their first record again, whatever state was kept.",
+)
+@click.option(
+    "--accept-partitions",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Go on although a source topic has N partitions now and had others before.",
+)
+def worker_command(
+    settings_file: Path | None, bootstrap: str | None, rebuild: bool, accept_partitions: int | None
+) -> int:
     """Read events from Kafka and show the floor.
 
     The wall is at http://HOST:PORT/, metrics at /metrics. The topics of events have to be there:
     `floorwatch check` says which is missing. Records that cannot be read are kept on the topic
-    NAME.rejected, `floorwatch.rejected` unless the settings give another name; it is created where
-    it is missing.
+    NAME.rejected, `floorwatch.rejected` unless the settings give another name; what is counted is
+    kept on NAME.state, from where a restarted worker goes on. Both are created where they are
+    missing.
     """
     from streams.parameters import settings_of  # noqa: PLC0415
     from streams.worker import run_worker  # noqa: PLC0415 # Faust takes a second to load
 
-    return run_worker(settings_of(settings_file, bootstrap))
+    settings = settings_of(settings_file, bootstrap)
+    return run_worker(settings, accept_partitions=accept_partitions, rebuild=rebuild)
 
 
 def _tell(text: str) -> None:

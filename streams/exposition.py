@@ -23,7 +23,8 @@ from prometheus_client import (
 
 from schemas import metric_names as m
 from schemas.codec import REJECTIONS
-from streams.core.floor import Floor, Key
+from streams.core.floor import Floor
+from streams.core.frame import Key
 from streams.core.policy import PolicyBook
 from streams.exposition_queues import (
     CHANNEL_METRICS,
@@ -55,7 +56,8 @@ class Pipeline:
         late: events kept out for being late, by topic.
         event_lag_s: how far the last record read is behind now, by (topic, partition).
         lag_records: records not read yet, by (topic, partition).
-        snapshot_age_s: age of the last snapshot, by (topic, partition); none are taken yet.
+        snapshot_age_s: age of the newest snapshot, by (topic, partition).
+        rebuilds: how often state could not be used and was rebuilt, by reason.
         policy_reload_failed: the policy on disk cannot be read and the last one holds.
         floor_partial: a partition of the floor is missing.
     """
@@ -72,6 +74,7 @@ class Pipeline:
     event_lag_s: Mapping[tuple[str, int], float] = field(default_factory=dict)
     lag_records: Mapping[tuple[str, int], int] = field(default_factory=dict)
     snapshot_age_s: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    rebuilds: Mapping[str, int] = field(default_factory=dict)
     policy_reload_failed: bool = False
     floor_partial: bool = False
 
@@ -169,6 +172,7 @@ def _of_pipeline(pipeline: Pipeline) -> Page:
         m.EVENT_LAG: pipeline.event_lag_s,
         m.PARTITION_LAG: pipeline.lag_records,
         m.SNAPSHOT_AGE: pipeline.snapshot_age_s,
+        m.STATE_REBUILDS: pipeline.rebuilds,
     }
     single = {
         m.POLICY_RELOAD_FAILED: int(pipeline.policy_reload_failed),

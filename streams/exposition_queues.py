@@ -13,8 +13,9 @@ from schemas import metric_names as m
 from schemas.events import AgentState, RefusedReason
 from streams.core.contact import UNKNOWN
 from streams.core.figures import QUANTILES, Live, counters_of, ratio_figures, spread_of
-from streams.core.floor import Key, QueueFloor
+from streams.core.floor import QueueFloor
 from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
+from streams.core.frame import Key
 from streams.core.policy import PolicyBook, QueuePolicy, VisitPolicy
 from streams.core.tally import RESPONSE_MS, Sums
 from streams.exposition_text import HistogramText, line, seconds, series

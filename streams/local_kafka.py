@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
@@ -112,6 +112,8 @@ class LocalKafka:
         heap_mb: the JVM's memory for objects, in MiB.
         cache_dir: where the jars are kept; None is `default_cache()`.
         properties: broker properties that are added to ours or replace them.
+        proxies: ports of proxies in front of the broker. For each there is a listener that sends
+            its clients to the proxy's port; `behind` says where it really listens.
         tell: called with a line for a person before each step that takes a while.
     """
 
@@ -123,6 +125,7 @@ class LocalKafka:
         heap_mb: int = 512,
         cache_dir: Path | None = None,
         properties: Mapping[str, str] | None = None,
+        proxies: Sequence[int] = (),
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._asked_data_dir = data_dir
@@ -130,9 +133,10 @@ class LocalKafka:
         self._heap_mb = heap_mb
         self._cache_dir = cache_dir or default_cache()
         self._properties = dict(properties or {})
+        self._proxies = tuple(proxies)
         self._tell = tell
         self._folder: Path | None = None
-        self._ports: tuple[int, int] | None = None
+        self._ports: tuple[int, ...] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -150,6 +154,13 @@ class LocalKafka:
         if self._ports is None:
             raise RuntimeError("LocalKafka has no address before it is started")
         return f"127.0.0.1:{self._ports[0]}"
+
+    def behind(self, proxy: int) -> int:
+        """The port to which the proxy on port *proxy* has to forward; known once started."""
+        if self._ports is None:
+            raise RuntimeError("LocalKafka has no address before it is started")
+        _, _, *behind = self._ports
+        return behind[self._proxies.index(proxy)]
 
     @property
     def running(self) -> bool:
@@ -174,10 +185,10 @@ class LocalKafka:
         try:
             folder = self._make_folder()
             for _ in range(PORT_TRIES):
-                self._ports = broker_port, controller_port = self._ports or self._free_ports()
-                self._configure(folder, broker_port, controller_port)
+                self._ports = ports = self._ports or self._free_ports()
+                self._configure(folder, *ports)
                 self._launch(folder, [*java, "-cp", classpath])
-                if self._answers(broker_port):
+                if self._answers(ports[0]):
                     return
                 taken = "Address already in use" in self.log_tail()
                 if self._asked_port is not None or not taken:
@@ -237,18 +248,30 @@ class LocalKafka:
         (self._folder / "scratch").mkdir(parents=True, exist_ok=True)
         return self._folder
 
-    def _free_ports(self) -> tuple[int, int]:
+    def _free_ports(self) -> tuple[int, ...]:
+        """A port for the broker, one for the controller, one behind each proxy."""
         asked = self._asked_port
-        with socket.socket() as one, socket.socket() as other:
-            broker = _bound(one, PORTS if asked is None else range(asked, asked + 1))
-            return broker, _bound(other, PORTS)
+        first = PORTS if asked is None else range(asked, asked + 1)
+        with contextlib.ExitStack() as held:
+            return tuple(
+                _bound(held.enter_context(socket.socket()), ports)
+                for ports in (first, *[PORTS] * (1 + len(self._proxies)))
+            )
 
-    def _configure(self, folder: Path, broker: int, controller: int) -> None:
+    def _configure(self, folder: Path, broker: int, controller: int, *behind: int) -> None:
+        proxied = [f"PROXY{number}" for number in range(len(behind))]
+        listening = zip(
+            ["PLAINTEXT", "CONTROLLER", *proxied], (broker, controller, *behind), strict=True
+        )
+        advertised = zip(["PLAINTEXT", *proxied], (broker, *self._proxies), strict=True)
+        protocols = "".join(f",{name}:PLAINTEXT" for name in proxied)
         settings = {
             **PROPERTIES,
+            "listener.security.protocol.map": PROPERTIES["listener.security.protocol.map"]
+            + protocols,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+            "listeners": _listeners(listening),
+            "advertised.listeners": _listeners(advertised),
             "log.dirs": f"{folder}/records",
             **self._properties,
         }
@@ -377,6 +400,10 @@ def _missing(package: str) -> KafkaDidNotStart:
         "What would do: pip install floorwatch[demo], or --bootstrap HOST:PORT of a Kafka that is "
         "already there"
     )
+
+
+def _listeners(ports: Iterable[tuple[str, int]]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports)
 
 
 def _bound(listener: socket.socket, ports: range) -> int:

@@ -89,6 +89,7 @@ class Settings:
     port: int = 6066
     instance_id: str | None = None
     session_timeout_ms: int = 20_000
+    snapshot_every_ms: int = 5_000
     allowed_lateness_ms: int = 4 * 3_600_000
     rest_ms: int = 4 * 3_600_000
     tick_ms: int = 5_000
@@ -106,6 +107,13 @@ def _tick(plain: object) -> int:
     if tick_ms < 1_000 or _TICKS_DIVIDE_MS % tick_ms:
         raise ValueError("expected 1s or more, and a whole number of times in 5m, such as 5s")
     return tick_ms
+
+
+def _snapshot_every(plain: object) -> int:
+    every_ms = duration(plain)
+    if every_ms < 1_000:
+        raise ValueError("expected 1s or more")
+    return every_ms
 
 
 def _session_timeout(plain: object) -> int:
@@ -144,6 +152,7 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
         optional(matching(r"[A-Za-z0-9._-]{1,249}", "letters, digits and . _ -")),
     ),
     "session_timeout": ("session_timeout_ms", _session_timeout),
+    "snapshot_every": ("snapshot_every_ms", _snapshot_every),
     "allowed_lateness": ("allowed_lateness_ms", duration),
     "rest": ("rest_ms", duration),
     "tick": ("tick_ms", _tick),

@@ -37,6 +37,16 @@ Less than the allowed lateness, so that one wrong clock makes nobody else's even
 _WITHOUT_LIMIT: Final = (1 << 63) - 1
 _AHEAD_LIMITS: Final = ("message.timestamp.after.max.ms", "message.timestamp.difference.max.ms")
 _COPIES: Final = 3
+_ANY_TIME: Final[Mapping[str, str]] = {
+    # Nothing is decided by these timestamps, and a worker whose clock is wrong must not stop.
+    "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
+    "message.timestamp.after.max.ms": str(_WITHOUT_LIMIT),
+}
+_COMPACTED: Final[Mapping[str, str]] = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.1",
+    "segment.bytes": str(64 << 20),
+}
 
 
 class BrokerUnreachable(RuntimeError):
@@ -114,6 +124,16 @@ def rejected_topic(settings: Settings) -> str:
     return f"{settings.name}.rejected"
 
 
+def state_topic(settings: Settings) -> str:
+    """Where this installation's workers keep their state."""
+    return f"{settings.name}.state"
+
+
+def floor_topic(settings: Settings) -> str:
+    """Where this installation's workers say what they count, every second."""
+    return f"{settings.name}.floor"
+
+
 def look(bootstrap: str, names: Iterable[str]) -> Cluster:
     """The cluster at *bootstrap*, with those topics of *names* that are there.
 
@@ -160,32 +180,36 @@ def ensure_topics(
             create_topics(bootstrap, missing, ages, replication_factor=copies)
     except KafkaError as refused:
         raise TopicMissing(f"cannot create topics at {bootstrap}: {refused}") from refused
-    ensure_rejected_topic(settings)
+    ensure_own_topics(settings)
     return look(bootstrap, wanted).topics if missing else cluster.topics
 
 
-def ensure_rejected_topic(settings: Settings) -> None:
-    """Create the topic of rejected records, which is the installation's own, if it is missing.
+def ensure_own_topics(settings: Settings) -> None:
+    """Create the topics that are the installation's own where they are missing.
 
     Raises:
         BrokerUnreachable: no Kafka answers.
-        TopicMissing: it is not there and cannot be created.
+        TopicMissing: one is not there and cannot be created.
     """
-    topic, bootstrap = rejected_topic(settings), settings.bootstrap
-    cluster = look(bootstrap, [topic])
-    if topic in cluster.topics:
-        return
-    keeps = {
-        # Nothing is decided by these timestamps, and a worker whose clock is wrong must not stop.
-        "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
-        "message.timestamp.after.max.ms": str(_WITHOUT_LIMIT),
-        "max.message.bytes": str(REJECTED_BYTES),
+    bootstrap = settings.bootstrap
+    own = {
+        rejected_topic(settings): {"max.message.bytes": str(REJECTED_BYTES)},
+        state_topic(settings): _COMPACTED,
+        floor_topic(settings): _COMPACTED,
     }
+    cluster = look(bootstrap, [*own, *settings.topics.in_use()])
+    sources = [each.partitions for name, each in cluster.topics.items() if name not in own]
     copies = min(_COPIES, cluster.brokers)
-    try:
-        create_topics(bootstrap, {topic: 1}, keeps, replication_factor=copies)
-    except KafkaError as refused:
-        raise TopicMissing(f"cannot create {topic!r} at {bootstrap}: {refused}") from refused
+    for topic, keeps in own.items():
+        if topic in cluster.topics:
+            continue
+        partitions = max(sources, default=1) if topic == state_topic(settings) else 1
+        try:
+            create_topics(
+                bootstrap, {topic: partitions}, {**_ANY_TIME, **keeps}, replication_factor=copies
+            )
+        except KafkaError as refused:
+            raise TopicMissing(f"cannot create {topic!r} at {bootstrap}: {refused}") from refused
 
 
 def remove_topics(bootstrap: str, names: Iterable[str]) -> None:

@@ -58,6 +58,9 @@ STOP_WITHIN_S: Final = 8.0
 RETRY_FROM_S: Final = 0.2
 RETRY_TO_S: Final = 10.0
 CLIENT_RETRY_MS: Final = 500
+METADATA_EVERY_MS: Final = 10_000
+"""A group that formed while the broker was away shares out nothing until its leader looks again."""
+
 MANY_PARTITIONS: Final = 100_000
 """Never reached: Faust holds the batches of one poll, and rests for a second at a full buffer."""
 
@@ -202,6 +205,7 @@ async def run(app: App, stop: asyncio.Event) -> None:
         Exception: what the sink raised, or what the Kafka client could not mend.
     """
     options = app.options
+    asyncio.get_running_loop().set_exception_handler(_on_loose_end)
     await require_topics(options.bootstrap, options.topics, options.security)
     starting = asyncio.ensure_future(app.start())
     stopping = asyncio.ensure_future(stop.wait())
@@ -222,6 +226,14 @@ async def run(app: App, stop: asyncio.Event) -> None:
             log.error("not stopped within %.0f s; the rest is left as it is", STOP_WITHIN_S)
     if app.crash_reason is not None:
         raise app.crash_reason
+
+
+def _on_loose_end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave alone what Kafka answers to a question that nobody waits for any more."""
+    if isinstance(context.get("exception"), KafkaError):
+        log.debug("too late: %r", context["exception"])
+    else:
+        loop.default_exception_handler(context)
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -418,6 +430,7 @@ class _Client(driver.AIOKafkaConsumerThread):
             session_timeout_ms=options.session_timeout_ms,
             heartbeat_interval_ms=max(1, options.session_timeout_ms // 10),
             retry_backoff_ms=CLIENT_RETRY_MS,
+            metadata_max_age_ms=METADATA_EVERY_MS,
             **options.security,
         )
         return self.aiokafka

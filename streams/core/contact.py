@@ -34,6 +34,7 @@ from schemas.events import (
 from streams.core.policy import PolicyBook, VisitPolicy
 
 if TYPE_CHECKING:
+    from streams.core.blocks import Block
     from streams.core.queue_tally import QueueTally
 
 UNKNOWN: Final = "unknown"
@@ -306,6 +307,7 @@ class Life:
     """A contact from its first event until it has rested; the state of the fold.
 
     Attributes:
+        block: where its contact is kept; set by the partition.
         facts: the facts folded so far, sorted.
         home: the source whose ids stand in `ids` as they are; others carry their source.
         ids: ids of all events ever accepted, facts or not.
@@ -335,6 +337,7 @@ class Life:
         "_pending",
         "_turned_away",
         "awaits_from_ms",
+        "block",
         "channel",
         "contact",
         "dropped",
@@ -392,6 +395,8 @@ class Life:
         self._human = False
         self._limit_ms = 0
         self._expires_after_ms = 0
+
+    block: Block
 
     @property
     def asked_ms(self) -> int:

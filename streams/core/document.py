@@ -8,8 +8,9 @@ from typing import Any, Final
 from schemas.instants import write_instant
 from streams.core import tally as t
 from streams.core.figures import Entry, Live, entry_of, threshold_figures
-from streams.core.floor import WINDOWS, Floor, QueueFloor
+from streams.core.floor import Floor, Partial, QueueFloor
 from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
+from streams.core.frame import WINDOWS
 from streams.core.judgement import judge
 from streams.core.policy import PolicyBook, QueuePolicy, VisitPolicy
 from streams.core.queue_tally import FAILED
@@ -31,13 +32,19 @@ def floor_document(
         "tick_ms": floor.tick_ms,
         "clock": clock,
         "ready": ready,
-        "partial": False,
+        "partial": _partial(floor.partial),
         "paging": None,
         "queues": [
             _tile(queue, policies, floor) for queue in floor.queues.values() if _is_shown(queue)
         ],
         "entries": [*_entries(floor, policies), *_floor_entries(floor, policies)],
     }
+
+
+def _partial(partial: Partial | None) -> dict[str, Any] | bool:
+    if partial is None:
+        return False
+    return {"share": partial.share, "since_ms": partial.since_ms}
 
 
 def wall_document(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +125,7 @@ def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
             thresholds = sums.thresholds.keys() or {visits.threshold_ms}
             head = _head(queue, window, policy.formula, queue.tick_ms, now_ms, thresholds)
             yield _entry(sums, queue.live, head, now_ms)
-        thresholds = queue.thresholds or {visits.threshold_ms}
+        thresholds = set(queue.thresholds) or {visits.threshold_ms}
         head = _head(queue, TOTAL, policy.formula, now_ms, now_ms, thresholds)
         total = _entry(totals_of(queue.net, visits), queue.live, head, now_ms)
         if visits.short_abandon_ms > min(thresholds):

@@ -1,45 +1,56 @@
-"""The whole floor at one instant: partitions merged, queues judged.
+"""The whole floor at one instant: frames of partitions merged, queues judged.
 
-Everything a partition holds can be added up, so any split over partitions gives the same floor.
+Everything a frame holds can be added up, so any split over partitions gives the same floor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from operator import is_
+from typing import Final, NamedTuple, TypeVar
 
-from streams.core.calendar import DAY, ROLLING_WINDOWS, last_tick, pane_of
+from streams.core.calendar import last_tick
 from streams.core.contact import UNKNOWN
 from streams.core.figures import Live
-from streams.core.partition import MAX_SEGMENTS, OTHER, Partition
+from streams.core.frame import (
+    NO_WINDOWS,
+    WINDOWS,
+    Frame,
+    Key,
+    QueueFrame,
+    Staffed,
+    Totals,
+    net_of,
+    sum_of,
+    total_of,
+)
+from streams.core.partition import MAX_SEGMENTS, OTHER
 from streams.core.policy import PolicyBook
-from streams.core.queue_tally import QueueTally
 from streams.core.sources import SourceBook
-from streams.core.staffing import Door, Observation, Staffing
+from streams.core.staffing import Door, Observation
 from streams.core.tally import Histogram, Sums
 
-WINDOWS: Final = (*ROLLING_WINDOWS, DAY)
 SILENT_AFTER_MS: Final = 7 * 24 * 3_600_000
 """A queue silent for this long leaves the floor; a source that last fed it before then is none."""
 
-Key = tuple[str, str]
+
+_SEGMENTED: Final = ("instant:", "sent_to_wait:")
+"""Counters that tell customer types apart."""
 
 
-@dataclass(slots=True)
-class Share:
-    """One partition's part of the floor.
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A part of the floor is missing from what is shown.
 
     Attributes:
-        partition: its state.
-        catching_up: it is behind; its own time stands at its last record.
-        is_new: it has not been read to its end since it was assigned, so whose contacts it holds
-            is not known yet.
+        share: of all partitions, more than 0 and at most 1.
+        since_ms: where the one stands that has been missing for longest; None where nothing has
+            ever been heard of it.
     """
 
-    partition: Partition
-    catching_up: bool = False
-    is_new: bool = False
+    share: float
+    since_ms: int | None
 
 
 @dataclass(slots=True)
@@ -63,6 +74,7 @@ class QueueFloor:
         no_data_since_ms: every source that feeds it is stale, since then.
         door: in or out of service; None while nothing is known.
         observed: the source's own count of those waiting.
+        violations: by how many visits offered differs from all that ended and those who wait.
     """
 
     queue: str
@@ -70,12 +82,12 @@ class QueueFloor:
     counters: dict[str, int] = field(default_factory=dict)
     corrections: dict[tuple[str, str], int] = field(default_factory=dict)
     net: dict[str, int] = field(default_factory=dict)
-    waits: dict[str, Histogram] = field(default_factory=dict)
-    responses: dict[str, Histogram] = field(default_factory=dict)
-    windows: dict[str, Sums] = field(default_factory=dict)
+    waits: Mapping[str, Histogram] = field(default_factory=dict)
+    responses: Mapping[str, Histogram] = field(default_factory=dict)
+    windows: Mapping[str, Sums] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
-    thresholds: set[int] = field(default_factory=set)
-    fed: dict[str, int] = field(default_factory=dict)
+    thresholds: frozenset[int] = frozenset()
+    fed: Mapping[str, int] = field(default_factory=dict)
     last_event_ms: int = 0
     tick_ms: int = 0
     as_of_ms: int = 0
@@ -83,16 +95,7 @@ class QueueFloor:
     no_data_since_ms: int | None = None
     door: Door | None = None
     observed: Observation | None = None
-
-    @property
-    def violations(self) -> int:
-        """By how many visits offered differs from all that ended and those who wait."""
-        ended = sum(
-            count
-            for name, count in self.net.items()
-            if name.startswith(("answered:", "abandoned:", "left:", "expired"))
-        )
-        return abs(self.net.get("offered", 0) - ended - self.live.waiting)
+    violations: int = 0
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class Floor:
         sources: when each was last heard.
         stale: the stale ones, with their last event.
         begins_anew: a partition is being read from its beginning: totals are not whole.
+        partial: what is missing, None while nothing is.
     """
 
     now_ms: int
@@ -114,6 +118,7 @@ class Floor:
     sources: SourceBook
     stale: dict[str, int]
     begins_anew: bool = False
+    partial: Partial | None = None
 
     @property
     def catching_up(self) -> bool:
@@ -122,9 +127,10 @@ class Floor:
 
 
 class FloorMerger:
-    """Merges partitions into floors, reusing window sums that have not changed since.
+    """Merges frames into floors, reusing what was added up before and has not changed since.
 
-    Each partition bounds its queues; the floor does too, so that they do not add up.
+    Each partition bounds its queues and customer types; the floor does too, so that they do not
+    add up. A name that has once had its place keeps it.
     """
 
     def __init__(
@@ -138,40 +144,34 @@ class FloorMerger:
         self._policies = policies
         self._every_ms = every_ms
         self._intervals_ms = intervals_ms or {}
-        self._windows: dict[Key, tuple[object, dict[str, Sums]]] = {}
+        self._totals: dict[Key, tuple[list[Totals], _Merged]] = {}
+        self._windows: dict[Key, tuple[list[Mapping[str, Sums]], Mapping[str, Sums]]] = {}
         self._segments: dict[Key, set[str]] = {}
         self._keys: set[Key] = set()
         self._max_queues = max_queues
 
-    def merge(self, shares: Sequence[Share], now_ms: int) -> Floor:
-        """The floor at *now_ms*; partitions have been advanced as far as they may be."""
-        queues: dict[Key, QueueFloor] = {}
-        parts: dict[Key, list[QueueTally]] = {}
-        for share in shares:
-            for own_key, tally in share.partition.tallies.items():
-                key = self._bounded_key(own_key)
-                queue = queues.get(key)
-                if queue is None:
-                    queue = queues[key] = QueueFloor(*key, as_of_ms=now_ms)
-                    parts[key] = []
-                parts[key].append(tally)
-                _add_tally(queue, tally)
-                self._add_counters(queue, tally)
-                if share.catching_up:
-                    queue.catching_up = True
-                    queue.as_of_ms = min(queue.as_of_ms, share.partition.now_ms)
-        begins_anew = any(share.is_new for share in shares)
+    def merge(
+        self, frames: Iterable[Frame], now_ms: int, *, partial: Partial | None = None
+    ) -> Floor:
+        """The floor at *now_ms*, from one frame of each partition in any order.
+
+        A partition that is catching up, or that has no frame of *now_ms*, adds what it last said.
+        Only to windows one that is catching up adds nothing, unless all that know the queue are.
+        """
+        frames = list(frames)
+        tick_ms = last_tick(now_ms, self._every_ms)
+        queues = {
+            key: self._queue(key, parts, now_ms) for key, parts in self._by_key(frames).items()
+        }
+        begins_anew = any(frame.is_new for frame in frames)
         if begins_anew:
             # Any queue may have contacts in a partition that is read for the first time.
             for queue in queues.values():
                 queue.catching_up = True
-        tick_ms = last_tick(now_ms, self._every_ms)
-        sources = _sources(shares)
+        self._add_staffed(queues, frames, tick_ms)
+        sources = _sources(frames)
         stale = sources.stale_since(now_ms, self._intervals_ms)
-        self._add_staffing(queues, shares)
-        for key, queue in queues.items():
-            queue.windows = self._sums(key, parts.get(key, []), queue, tick_ms)
-            queue.net = _net(queue)
+        for queue in queues.values():
             queue.no_data_since_ms = _no_data_since(queue, now_ms, stale)
         shown = {
             key: queue
@@ -180,78 +180,143 @@ class FloorMerger:
             or queue.live.waiting
             or queue.live.awaiting
         }
-        return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew)
+        return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew, partial)
 
-    def _bounded_key(self, key: Key) -> Key:
-        if key in self._keys:
-            return key
+    def _by_key(self, frames: Sequence[Frame]) -> dict[Key, list[_Part]]:
+        """What every partition says of each queue; queues beyond the bound are one."""
+        new = {key for frame in frames for key in frame.queues} - self._keys
+        overflow = {key for key in sorted(new) if not self._has_place(key)}
+        parts: dict[Key, list[_Part]] = {}
+        for frame in frames:
+            for own_key, queue in frame.queues.items():
+                key = (OTHER, OTHER) if own_key in overflow else own_key
+                known = parts.get(key)
+                if known is None:
+                    parts[key] = [(frame, queue)]
+                else:
+                    known.append((frame, queue))
+        return parts
+
+    def _has_place(self, key: Key) -> bool:
         if len(self._keys) >= self._max_queues and not self._policies.is_named(*key):
-            return OTHER, OTHER
+            return False
         self._keys.add(key)
-        return key
+        return True
 
-    def _sums(
-        self, key: Key, tallies: list[QueueTally], queue: QueueFloor, tick_ms: int
-    ) -> dict[str, Sums]:
-        if queue.catching_up:
-            tick_ms = last_tick(queue.as_of_ms, self._every_ms)
-        queue.tick_ms = tick_ms
-        state = (tick_ms, tuple((id(tally), tally.revision) for tally in tallies))
+    def _queue(self, key: Key, parts: Sequence[_Part], now_ms: int) -> QueueFloor:
+        totals = self._merged_totals(key, [part.totals for _, part in parts])
+        counted = [part for part in parts if not part[0].catching_up] or parts
+        queue = QueueFloor(
+            *key,
+            counters=totals.counters,
+            corrections=totals.corrections,
+            net=totals.net,
+            waits=totals.of_parts.waits,
+            responses=totals.of_parts.responses,
+            windows=self._merged_windows(key, [part.windows for _, part in counted]),
+            thresholds=totals.of_parts.thresholds,
+            fed=totals.of_parts.fed,
+            last_event_ms=totals.of_parts.last_event_ms,
+            tick_ms=min([frame.tick_ms for frame, _ in counted]),
+            as_of_ms=now_ms,
+        )
+        for frame, part in parts:
+            queue.live.add(part.live)
+            queue.violations += abs(part.balance)
+            if frame.catching_up:
+                queue.catching_up = True
+            if frame.catching_up or frame.second_ms < now_ms:
+                queue.as_of_ms = min(queue.as_of_ms, frame.now_ms)
+        return queue
+
+    def _merged_windows(self, key: Key, parts: list[Mapping[str, Sums]]) -> Mapping[str, Sums]:
         known = self._windows.get(key)
-        if known is not None and known[0] == state:
+        if known is not None and _are_identical(known[0], parts):
             return known[1]
-        pane = pane_of(tick_ms, self._every_ms)
-        windows = {
-            name: _total(tally.window(name, pane) for tally in tallies) for name in ROLLING_WINDOWS
-        }
-        windows[DAY] = _total(tally.day(tick_ms) for tally in tallies)
-        self._windows[key] = (state, windows)
+        windows = {name: sum_of([part[name] for part in parts]) for name in WINDOWS}
+        self._windows[key] = (parts, windows)
         return windows
 
-    def _add_counters(self, queue: QueueFloor, tally: QueueTally) -> None:
-        """Add counters and corrections; each partition bounds its segments, the floor does too."""
-        known = self._segments.setdefault((queue.queue, queue.channel), set())
-        for name, count in tally.counters.items():
-            bounded = _bounded(name, known)
-            queue.counters[bounded] = queue.counters.get(bounded, 0) + count
-        for (old, new), count in tally.corrections.items():
-            pair = (_bounded(old, known), _bounded(new, known))
-            queue.corrections[pair] = queue.corrections.get(pair, 0) + count
+    def _merged_totals(self, key: Key, parts: list[Totals]) -> _Merged:
+        known = self._totals.get(key)
+        if known is not None and _are_identical(known[0], parts):
+            return known[1]
+        total = total_of(parts)
+        counters = dict(total.counters)
+        corrections = dict(total.corrections)
+        if not self._has_room(key, counters):
+            known_segments = self._segments[key]
+            counters, corrections = {}, {}
+            for name, count in sorted(total.counters.items()):
+                bounded = _bounded(name, known_segments)
+                counters[bounded] = counters.get(bounded, 0) + count
+            for (old, new), count in total.corrections.items():
+                pair = (_bounded(old, known_segments), _bounded(new, known_segments))
+                corrections[pair] = corrections.get(pair, 0) + count
+        merged = _Merged(counters, corrections, net_of(counters, corrections), total)
+        self._totals[key] = (parts, merged)
+        return merged
 
-    def _add_staffing(self, queues: dict[Key, QueueFloor], shares: Iterable[Share]) -> None:
+    def _has_room(self, key: Key, counters: Iterable[str]) -> bool:
+        """Whether all customer types in *counters* have a place in the queue of *key*."""
+        known = self._segments.setdefault(key, set())
+        met = {name.partition(":")[2] for name in counters if name.startswith(_SEGMENTED)}
+        met -= {UNKNOWN, OTHER}
+        if len(known | met) > MAX_SEGMENTS - 2:
+            return False
+        known |= met
+        return True
+
+    def _add_staffed(
+        self, queues: dict[Key, QueueFloor], frames: Sequence[Frame], tick_ms: int
+    ) -> None:
         """Agents and doors are known by queue; each of its channels shows them."""
-        staffing = Staffing(self._policies, 0)
-        for share in shares:
-            staffing.add(share.partition.staffing)
-        by_state = staffing.agents_by_state()
-        channels: dict[str, list[Key]] = {}
-        for key in queues:
-            channels.setdefault(key[0], []).append(key)
-        for queue in (*by_state, *staffing.doors):
-            if queue not in channels:
+        channels: dict[str, list[QueueFloor]] = {}
+        for key, shown in queues.items():
+            channels.setdefault(key[0], []).append(shown)
+        for queue, staffed in _staffed(frames).items():
+            known = channels.get(queue)
+            if known is None:
+                if staffed.agents is None and staffed.door is None:
+                    continue
                 key = self._only_channel(queue)
-                queues[key] = QueueFloor(*key)
-                channels[queue] = [key]
-        for queue, keys in channels.items():
-            for key in keys:
-                shown = queues[key]
-                shown.live.agents = by_state.get(queue)
-                shown.door = staffing.doors.get(queue)
-                shown.live.is_open = shown.door.is_open if shown.door else None
-                shown.observed = staffing.observations.get(queue)
-                door_ms = shown.door.order.time_ms if shown.door else 0
-                changed_ms = staffing.changed_ms.get(queue, 0)
-                shown.last_event_ms = max(shown.last_event_ms, changed_ms, door_ms)
+                known = [QueueFloor(*key, windows=NO_WINDOWS, tick_ms=tick_ms)]
+                queues[key] = known[0]
+            door = staffed.door
+            newest_ms = max(staffed.changed_ms, door.order.time_ms if door else 0)
+            for shown in known:
+                shown.live.agents = None if staffed.agents is None else dict(staffed.agents)
+                shown.door = door
+                shown.live.is_open = door.is_open if door else None
+                shown.observed = staffed.observed
+                shown.last_event_ms = max(shown.last_event_ms, newest_ms)
 
     def _only_channel(self, queue: str) -> Key:
         """The first channel that the settings name for a queue without contacts, else voice."""
         return next((key for key in self._policies.known() if key[0] == queue), (queue, "voice"))
 
 
+_Part = tuple[Frame, QueueFrame]
+
+
+class _Merged(NamedTuple):
+    """Totals of all partitions: bounded counters, and the rest of the parts together."""
+
+    counters: dict[str, int]
+    corrections: dict[tuple[str, str], int]
+    net: dict[str, int]
+    of_parts: Totals
+
+
+def _are_identical(known: Sequence[object], parts: Sequence[object]) -> bool:
+    """Whether *parts* are the very objects known: frames share what did not change."""
+    return len(known) == len(parts) and all(map(is_, known, parts))
+
+
 def _bounded(name: str, known: set[str]) -> str:
     """*name*, with a segment beyond the first ones *known* folded into the last."""
     family, _, segment = name.partition(":")
-    if family not in ("instant", "sent_to_wait") or segment in (UNKNOWN, OTHER):
+    if not name.startswith(_SEGMENTED) or segment in (UNKNOWN, OTHER):
         return name
     if segment not in known:
         if len(known) >= MAX_SEGMENTS - 2:
@@ -260,35 +325,48 @@ def _bounded(name: str, known: set[str]) -> str:
     return name
 
 
-def _add_tally(queue: QueueFloor, tally: QueueTally) -> None:
-    _add_histograms(queue.waits, tally.waits)
-    _add_histograms(queue.responses, tally.responses)
-    queue.live.add(tally.live())
-    queue.thresholds |= tally.thresholds
-    for source, time_ms in tally.fed.items():
-        queue.fed[source] = max(queue.fed.get(source, 0), time_ms)
-    queue.last_event_ms = max(queue.last_event_ms, tally.last_event_ms)
+def _staffed(frames: Iterable[Frame]) -> dict[str, Staffed]:
+    """Agents of all partitions add up; of doors and observations the newest stay."""
+    merged: dict[str, Staffed] = {}
+    for frame in frames:
+        for queue, staffed in frame.staffed.items():
+            known = merged.get(queue)
+            merged[queue] = staffed if known is None else _both(known, staffed)
+    return merged
 
 
-def _add_histograms(mine: dict[str, Histogram], theirs: Mapping[str, Histogram]) -> None:
-    for name, histogram in theirs.items():
-        known = mine.get(name)
-        if known is None:
-            known = mine[name] = Histogram(histogram.edges_ms)
-        known.add(histogram)
+def _both(one: Staffed, other: Staffed) -> Staffed:
+    agents = one.agents or other.agents
+    if one.agents is not None and other.agents is not None:
+        agents = {state: count + other.agents[state] for state, count in one.agents.items()}
+    return Staffed(
+        agents,
+        max(one.changed_ms, other.changed_ms),
+        _newest(one.door, other.door),
+        _newest(one.observed, other.observed),
+    )
 
 
-def _net(queue: QueueFloor) -> dict[str, int]:
-    net = dict(queue.counters)
-    for (old, _), count in queue.corrections.items():
-        net[old] = net.get(old, 0) - count
-    return net
+T = TypeVar("T", Door, Observation)
 
 
-def _sources(shares: Iterable[Share]) -> SourceBook:
+def _newest(one: T | None, other: T | None) -> T | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.order > other.order else other
+
+
+def _sources(frames: Iterable[Frame]) -> SourceBook:
+    heard: dict[str, int] = {}
+    beating: set[str] = set()
+    for frame in frames:
+        for source, time_ms in frame.heard_ms.items():
+            heard[source] = max(heard.get(source, 0), time_ms)
+        beating |= frame.beating
     sources = SourceBook()
-    for share in shares:
-        sources.add(share.partition.sources)
+    for source, time_ms in sorted(heard.items()):
+        sources.heard(source, time_ms)
+    sources.beating = beating
     return sources
 
 
@@ -298,11 +376,3 @@ def _no_data_since(queue: QueueFloor, now_ms: int, stale: Mapping[str, int]) -> 
     if feeding and all(name in stale for name in feeding):
         return max(stale[name] for name in feeding)
     return None
-
-
-def _total(parts: Iterable[Sums]) -> Sums:
-    # A copy even of one part: it goes on counting while the floor is shown.
-    total = Sums()
-    for part in parts:
-        total.add(part)
-    return total

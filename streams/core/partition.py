@@ -11,7 +11,7 @@ windows, and moved in the counters, which only rise, with a correction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -28,6 +28,7 @@ from schemas.events import (
     Unknown,
     type_name,
 )
+from streams.core.blocks import BLOCK, Block, Watch
 from streams.core.calendar import ROLLING_WINDOWS, last_tick, pane_of
 from streams.core.contact import (
     DETAIL,
@@ -48,7 +49,7 @@ from streams.core.contact import (
     fold,
 )
 from streams.core.policy import PolicyBook
-from streams.core.queue_tally import EXPIRY, QueueTally
+from streams.core.queue_tally import EXPIRY, QueueTally, stretch_length
 from streams.core.schedule import Schedule
 from streams.core.sources import MAX_SOURCES, SourceBook
 from streams.core.staffing import AGENT_KEPT_MS, Staffing
@@ -88,12 +89,17 @@ class Partition(Sink):
         tick_ms: the last tick not after it; the windows stand there.
         tallies: by (queue, channel).
         lives: the newest life of every contact that is remembered.
+        blocks: those contacts in blocks, by number, in the order in which they began.
         late: events kept out for being late.
         ignored: events tolerated but not counted, by reason.
         duplicates: events met before, by source.
         conflicting: duplicates with other content, by source.
         unmatched: outcomes without an open visit.
         events: by event class.
+        ahead: by pane, what the windows will count once the tick has passed: method, item, sign.
+        restarts: of sources, by source.
+        block_contacts: how many contacts are put into a block.
+        newest_block: where the next contact is put, unless it is full.
     """
 
     def __init__(
@@ -106,6 +112,7 @@ class Partition(Sink):
         rounding: Rounding = rounded,
         max_tallies: int = 2_000,
         max_contacts: int = MAX_CONTACTS,
+        block_contacts: int = BLOCK,
         by_arrival: bool = False,
         on_forget: Callable[[Life], None] | None = None,
     ) -> None:
@@ -125,21 +132,25 @@ class Partition(Sink):
         self.duplicates: dict[str, int] = {}
         self.conflicting: dict[str, int] = {}
         self.unmatched_outcomes = 0
-        self._every_ms = every_ms
-        self._windows = windows
+        self.blocks: dict[int, Block] = {}
+        self.newest_block = Block(-1)
+        self._watch: Watch | None = None
+        self.every_ms = every_ms
+        self.windows = windows
         self._rounding = rounding
-        self._by_arrival = by_arrival
+        self.by_arrival = by_arrival
         self._on_forget = on_forget
         self._max_tallies = max_tallies
         self._max_contacts = max_contacts
+        self.block_contacts = block_contacts
         self._kept_ms = self.limits.rest_ms + self.limits.lateness_ms + 1
-        self._edges_ms = histogram_edges(policies.thresholds_ms())
+        self.edges_ms = histogram_edges(policies.thresholds_ms())
         self._kept_panes = max(windows.values(), default=0) // every_ms + _SLACK_PANES
-        self._ahead: dict[int, list[tuple[Callable[..., None], object, int]]] = {}
-        self._restarts: dict[str, list[Fact]] = {}
-        self._last_restart_ms = -1
+        self.ahead: dict[int, list[tuple[Callable[..., None], Any, int]]] = {}
+        self.restarts: dict[str, list[Fact]] = {}
+        self.last_restart_ms = -1
         self._schedule = Schedule()
-        self._pruned_pane = 0
+        self.pruned_pane = 0
         # While folds are replaced: when the event that changed them happened. A tick before that
         # does not know of it yet.
         self._changed_ms = 0
@@ -199,7 +210,7 @@ class Partition(Sink):
         if life is None:
             if len(self.lives) >= self._max_contacts:
                 self._ignore("too_many_contacts")
-            elif fact.time_ms <= self._last_restart_ms:
+            elif fact.time_ms <= self.last_restart_ms:
                 self._refold(contact, None, fact)
             else:
                 self._begin(contact, fact, None)
@@ -212,13 +223,15 @@ class Partition(Sink):
             self._ignore("contact_full")
             return
         last = life.facts[-1]
-        if fact > last and fact.time_ms > life.ran_ms and fact.time_ms > self._last_restart_ms:
+        if fact > last and fact.time_ms > life.ran_ms and fact.time_ms > self.last_restart_ms:
             if fact.time_ms > last.time_ms + self.limits.rest_ms and fact.time_ms > life.end_ms(
                 self.limits
             ):
                 self._begin(contact, fact, life)
                 return
             if (life.named_channel or not fact.channel) and (life.segment or not fact.segment):
+                if not life.block.is_free:
+                    self._tell(life)
                 _remember(life, key)
                 if len(life.facts) > _MESSAGES_KEPT and life.needs_no(fact):
                     life.drop(fact.time_ms)
@@ -230,12 +243,69 @@ class Partition(Sink):
 
     def _begin(self, contact: str, fact: Fact, earlier: Life | None) -> None:
         life = Life(contact, fact.channel, fact.segment)
-        life.home = fact.source if earlier is None else earlier.home
-        life.earlier = earlier
+        if earlier is None:
+            life.home = fact.source
+            self.enrol(life)
+        else:
+            if not earlier.block.is_free:
+                self._tell(earlier)
+            life.home = earlier.home
+            life.block = earlier.block
+            life.earlier = earlier
         self.lives[contact] = life
         _remember(life, life.key_of(fact))
         life.step(fact, self.policies, self)
         self._settle(life)
+
+    def tell_changes_to(self, watch: Watch) -> None:
+        """Tell *watch*, and nobody else, before anything changes."""
+        self._watch = watch
+        for tally in self.tallies.values():
+            tally.watch = watch
+
+    def move_contacts(self, block: Block, into: Block) -> None:
+        """Put the contacts of *block* before those of *into*, and drop it."""
+        into.contacts = {**block.contacts, **into.contacts}
+        for contact in block.contacts:
+            for life in _chain(self.lives[contact]):
+                life.block = into
+        del self.blocks[block.number]
+
+    def know_again(self, lives: list[Life], written_ms: int) -> None:
+        """Know a contact by its *lives*, the oldest first, as they were at *written_ms*.
+
+        Nothing had become due since, or it would have been written again.
+        """
+        newest = lives[-1]
+        self.lives[newest.contact] = newest
+        self.enrol(newest)
+        for life in lives:
+            life.block = newest.block
+            due_ms, life.due_ms = life.due_ms, NEVER
+            if due_ms <= self.now_ms and written_ms < self.now_ms:
+                due_ms = life.next_due_ms(self.limits)
+                if due_ms <= self.now_ms:
+                    due_ms = _look_again_ms(due_ms, self.now_ms)
+            self._schedule.put(life, due_ms)
+            for visit in life.open:
+                visit.tally.open[visit] = visit.opened_ms
+            if life.shown is not None:
+                life.shown.awaiting[life] = life.awaits_from_ms
+
+    def enrol(self, life: Life) -> None:
+        """Put a new contact into the newest block."""
+        block = self.newest_block
+        if len(block.contacts) >= self.block_contacts or block.number not in self.blocks:
+            block = self.newest_block = Block(block.number + 1)
+            self.blocks[block.number] = block
+        block.contacts[life.contact] = None
+        life.block = block
+        if not block.is_free and self._watch is not None:
+            self._watch.contact_begins(life)
+
+    def _tell(self, life: Life) -> None:
+        if self._watch is not None:
+            self._watch.contact_changes(life)
 
     def _settle(self, life: Life) -> None:
         """After a step: schedule what is due earlier than before, show who awaits a reply."""
@@ -272,6 +342,8 @@ class Partition(Sink):
                         if len(life.ids) + life.replaced >= self.limits.max_events:
                             self._ignore("contact_full")
                         elif _content(fact) > _content(known):
+                            if not life.block.is_free:
+                                self._tell(life)
                             life.replaced += 1
                             del old.facts[at]
                             self._refold(contact, life, fact, replaces=True)
@@ -291,6 +363,8 @@ class Partition(Sink):
         self, contact: str, old: list[Life], facts: list[Fact], home: str, changed_ms: int
     ) -> None:
         """Fold the facts of *old* lives and the new *facts* from nothing."""
+        if old and not old[-1].block.is_free:
+            self._tell(old[-1])
         ids: set[str] = set()
         for life in old:
             # What time alone did before the change was so, even if it now looks different.
@@ -303,7 +377,7 @@ class Partition(Sink):
         facts += [
             restart
             for source in sources
-            for restart in self._restarts.get(source, ())
+            for restart in self.restarts.get(source, ())
             if restart.time_ms >= first_ms
         ]
         facts.sort()
@@ -321,6 +395,10 @@ class Partition(Sink):
         if earlier is not None:
             for key in ids:
                 _remember(earlier, key)
+            if not old:
+                self.enrol(earlier)
+            for life in new:
+                life.block = old[-1].block if old else earlier.block
             self.lives[contact] = earlier
         self._changed_ms = changed_ms
         self._replace(old, new)
@@ -337,14 +415,14 @@ class Partition(Sink):
 
     def _restart(self, restart: Fact) -> None:
         """A source has restarted: end its open waits, also those of contacts known since."""
-        restarts = self._restarts.get(restart.source)
-        if restarts is None and len(self._restarts) < MAX_SOURCES:
-            restarts = self._restarts[restart.source] = []
+        restarts = self.restarts.get(restart.source)
+        if restarts is None and len(self.restarts) < MAX_SOURCES:
+            restarts = self.restarts[restart.source] = []
         if restarts is None or len(restarts) >= _RESTARTS_KEPT:
             self._ignore("too_many_restarts")
             return
         restarts.append(restart)
-        self._last_restart_ms = max(self._last_restart_ms, restart.time_ms)
+        self.last_restart_ms = max(self.last_restart_ms, restart.time_ms)
         for contact in self._waiting_at(restart):
             life = self.lives[contact]
             self._fold_again(contact, _chain(life), [], life.home, restart.time_ms)
@@ -388,7 +466,7 @@ class Partition(Sink):
                 again.append((life, next_ms))
         for life, due_ms in again:
             self._schedule.put(life, due_ms)
-        tick_ms = last_tick(now_ms, self._every_ms)
+        tick_ms = last_tick(now_ms, self.every_ms)
         if tick_ms > self.tick_ms:
             self.tick_ms = tick_ms
             self._apply_ahead()
@@ -396,6 +474,11 @@ class Partition(Sink):
 
     def _fall_due(self, life: Life, now_ms: int) -> int:
         """Let happen what is due by *now_ms*; the next instant due, or NEVER once forgotten."""
+        if not life.block.is_free and self._watch is not None:
+            if life.open or life.awaits_from_ms >= 0 or life.shown is not None:
+                self._watch.contact_changes(life)
+            else:
+                self._watch.contact_moves_on(life)
         life.run_to(now_ms, self)
         if life.awaits_from_ms >= 0 or life.shown is not None:
             self._show_awaiting(life)
@@ -405,24 +488,38 @@ class Partition(Sink):
         if self.arrival_ms >= due_ms:
             self._forget(life)
             return NEVER
-        return now_ms + _LOOK_AGAIN_MS
+        return _look_again_ms(due_ms, now_ms)
 
     def _forget(self, life: Life) -> None:
         if self._on_forget is not None:
             self._on_forget(life)
         newest = self.lives.get(life.contact)
         if newest is life:
-            del self.lives[life.contact]
+            self._drop(life)
             return
         while newest is not None and newest.earlier is not life:
             newest = newest.earlier
         if newest is not None:
+            if not newest.block.is_free:
+                self._tell(newest)
             newest.earlier = None
 
+    def _drop(self, life: Life) -> None:
+        block = life.block
+        del self.lives[life.contact]
+        del block.contacts[life.contact]
+        if not block.contacts:
+            del self.blocks[block.number]
+
     def _forget_panes(self) -> None:
-        pane = pane_of(self.tick_ms, self._every_ms) - self._kept_panes
-        if pane - self._pruned_pane >= _SLACK_PANES:
-            self._pruned_pane = pane
+        # Whole stretches only, so that whoever keeps panes by the stretch may drop the same ones.
+        length = stretch_length(self.every_ms)
+        kept = (pane_of(self.tick_ms, self.every_ms) - self._kept_panes + 1) // length
+        pane = kept * length - 1
+        if pane - self.pruned_pane >= _SLACK_PANES:
+            self.pruned_pane = pane
+            if self._watch is not None:
+                self._watch.panes_go(kept)
             for tally in self.tallies.values():
                 tally.forget_before(pane)
             self.staffing.forget_before(self.tick_ms - AGENT_KEPT_MS)
@@ -430,7 +527,7 @@ class Partition(Sink):
 
     def _forget_restarts(self) -> None:
         """Drop restarts older than anything a contact could still be folded from."""
-        if not self._restarts:
+        if not self.restarts:
             return
         oldest_ms = self.arrival_ms - self.limits.lateness_ms
         for newest in self.lives.values():
@@ -438,17 +535,17 @@ class Partition(Sink):
             while oldest.earlier is not None:
                 oldest = oldest.earlier
             oldest_ms = min(oldest_ms, oldest.facts[0].time_ms)
-        for source in tuple(self._restarts):
-            kept = [fact for fact in self._restarts[source] if fact.time_ms >= oldest_ms]
+        for source in tuple(self.restarts):
+            kept = [fact for fact in self.restarts[source] if fact.time_ms >= oldest_ms]
             if kept:
-                self._restarts[source] = kept
+                self.restarts[source] = kept
             else:
-                del self._restarts[source]
+                del self.restarts[source]
 
     def _apply_ahead(self) -> None:
-        pane = pane_of(self.tick_ms, self._every_ms)
-        for number in sorted(number for number in self._ahead if number <= pane):
-            for apply, item, sign in self._ahead.pop(number):
+        pane = pane_of(self.tick_ms, self.every_ms)
+        for number in sorted(number for number in self.ahead if number <= pane):
+            for apply, item, sign in self.ahead.pop(number):
                 apply(item, sign)
 
     def _count_at(
@@ -459,10 +556,10 @@ class Partition(Sink):
         if moment_ms <= self.tick_ms:
             apply(item, sign)
             return
-        number = pane_of(moment_ms, self._every_ms)
-        waiting = self._ahead.get(number)
+        number = pane_of(moment_ms, self.every_ms)
+        waiting = self.ahead.get(number)
         if waiting is None:
-            self._ahead[number] = [(apply, item, sign)]
+            self.ahead[number] = [(apply, item, sign)]
         else:
             waiting.append((apply, item, sign))
 
@@ -662,17 +759,23 @@ class Partition(Sink):
             is_one_too_many = len(self.tallies) >= self._max_tallies and key != (OTHER, OTHER)
             if is_one_too_many and not self.policies.is_named(*key):
                 return self.tally(OTHER, OTHER)
-            tally = self.tallies[key] = QueueTally(
-                queue,
-                channel,
-                zone=self.policies.queue(queue, channel, self.now_ms).zone,
-                every_ms=self._every_ms,
-                windows=self._windows,
-                rounding=self._rounding,
-                edges_ms=self._edges_ms,
-                dated=self.policies.is_dated(queue, channel),
-                by_arrival=self._by_arrival,
-            )
+            tally = self.new_tally(queue, channel)
+        return tally
+
+    def new_tally(self, queue: str, channel: str) -> QueueTally:
+        """A tally of (queue, channel), however many there are."""
+        tally = self.tallies[queue, channel] = QueueTally(
+            queue,
+            channel,
+            zone=self.policies.queue(queue, channel, self.now_ms).zone,
+            every_ms=self.every_ms,
+            windows=self.windows,
+            rounding=self._rounding,
+            edges_ms=self.edges_ms,
+            dated=self.policies.is_dated(queue, channel),
+            by_arrival=self.by_arrival,
+        )
+        tally.watch = self._watch
         return tally
 
     def _bound_segment(self, visit: Visit) -> None:
@@ -694,6 +797,15 @@ class Partition(Sink):
 
     def _ignore(self, reason: str) -> None:
         _bump(self.ignored, reason)
+
+
+def _look_again_ms(due_ms: int, now_ms: int) -> int:
+    """When a contact due at *due_ms* that could not be forgotten by *now_ms* is looked at again.
+
+    It depends on nothing else, so a restored contact is looked at when the first one would be.
+    """
+    looks = (now_ms - due_ms) // _LOOK_AGAIN_MS + 1
+    return due_ms + looks * _LOOK_AGAIN_MS
 
 
 def _bump(counter: dict[str, int], name: str) -> None:

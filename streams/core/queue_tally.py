@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
+    from streams.core.blocks import Watch
     from streams.core.contact import Note, Reply, Response
 
 FAILED = frozenset({"timeout", "empty", "error"})
@@ -27,6 +28,16 @@ EXPIRY = "expired"
 
 NOTHING = "none"
 """Stands in corrections where no class replaces the old one."""
+
+DAYS_KEPT = 3
+
+_STRETCH_MS = 60_000
+
+
+def stretch_length(every_ms: int) -> int:
+    """How many panes are kept together: those of about a minute."""
+    return max(1, _STRETCH_MS // every_ms)
+
 
 VisitClasses = tuple[str | None, str | None, str | None, str | None, str | None]
 
@@ -43,21 +54,25 @@ class QueueTally:
         open: the visits that wait, with their opening.
         waiting_past: how many of them wait past their threshold.
         awaiting: the contacts that await a human reply here, with the start of that clock.
+        panes: by number; a pane holds what happened in one tick.
+        days: by the first instant of each day.
         revision: rises with every change of a pane.
         fed: when each source last opened a visit here.
         segments: the customer types told apart here.
         thresholds: those of all visits so far, in ms; only where the policy changes over time.
+        watch: who is told before panes change, if anyone.
+        touched: the stretches of panes of which it has been told.
     """
 
     __slots__ = (
         "_by_arrival",
-        "_days",
         "_every_ms",
         "_is_rolling",
         "_number",
         "_number_day_ms",
         "_rolling",
         "_rounding",
+        "_stretch",
         "_targets",
         "_today",
         "_zone",
@@ -66,6 +81,7 @@ class QueueTally:
         "corrections",
         "counters",
         "dated",
+        "days",
         "fed",
         "last_event_ms",
         "open",
@@ -75,8 +91,10 @@ class QueueTally:
         "revision",
         "segments",
         "thresholds",
+        "touched",
         "waiting_past",
         "waits",
+        "watch",
     )
 
     def __init__(
@@ -110,12 +128,15 @@ class QueueTally:
         self.last_event_ms = 0
         self.revision = 0
         self.panes: dict[int, t.Sums] = {}
+        self.watch: Watch | None = None
+        self.touched: set[int] = set()
         self._by_arrival = by_arrival
         self._every_ms = every_ms
+        self._stretch = stretch_length(every_ms)
         self._rounding = rounding
         self._zone = zone
         self._rolling = {name: t.Rolling(width // every_ms) for name, width in windows.items()}
-        self._days: dict[int, t.Sums] = {}
+        self.days: dict[int, t.Sums] = {}
         self._today = Day(0, 0)
         # The sums of the last pane touched: most of what happens falls where the last one did.
         self._number = -1
@@ -226,13 +247,18 @@ class QueueTally:
         Where clocks went back over midnight, the date shown at the tick may have begun a day ago.
         """
         start_ms = day_start(tick_ms, self._zone)
-        days = [sums for begun_ms, sums in self._days.items() if start_ms <= begun_ms <= tick_ms]
+        days = [sums for begun_ms, sums in self.days.items() if start_ms <= begun_ms <= tick_ms]
         if len(days) == 1:
             return days[0]
         total = t.Sums()
         for sums in days:
             total.add(sums)
         return total
+
+    def forget_touched(self) -> None:
+        """Tell `watch` again of every stretch."""
+        self.touched.clear()
+        self._number = -1
 
     def forget_before(self, pane: int) -> None:
         """Drop panes up to *pane*, and all but the last three days."""
@@ -241,8 +267,8 @@ class QueueTally:
             rolling.forget_before(pane)
         for old in [number for number in self.panes if number <= pane]:
             del self.panes[old]
-        for start_ms in sorted(self._days)[:-3]:
-            del self._days[start_ms]
+        for start_ms in sorted(self.days)[:-DAYS_KEPT]:
+            del self.days[start_ms]
 
     def _day_of(self, time_ms: int) -> Day:
         today = self._today
@@ -263,12 +289,15 @@ class QueueTally:
             today = self._day_of(time_ms)
         if number == self._number and today.start_ms == self._number_day_ms:
             return self._targets
+        if self.watch is not None and number // self._stretch not in self.touched:
+            self.watch.panes_change(self, number // self._stretch)
+            self.touched.add(number // self._stretch)
         pane = self.panes.get(number)
         if pane is None:
             pane = self.panes[number] = t.Sums()
-        day = self._days.get(today.start_ms)
+        day = self.days.get(today.start_ms)
         if day is None:
-            day = self._days[today.start_ms] = t.Sums()
+            day = self.days[today.start_ms] = t.Sums()
         covering = (
             [rolling.sums for rolling in self._rolling.values() if rolling.covers(number)]
             if self._is_rolling

@@ -42,10 +42,8 @@ class Schedule:
         """Take out every contact of the seconds up to that of *now_ms*, with when it is due.
 
         Some of the last second may be due only after *now_ms*. What is put back meanwhile must be
-        for a later second.
+        for a later second. `due_ms` stays as it was.
         """
         while self._order and self._order[0] * _BUCKET_MS <= now_ms:
             for life in self._buckets.pop(heappop(self._order)):
-                due_ms = life.due_ms
-                life.due_ms = NEVER
-                yield life, due_ms
+                yield life, life.due_ms

@@ -94,6 +94,10 @@ class Staffing:
         changed_ms: by queue, when one of its agents last changed.
         doors: by queue.
         observations: by queue.
+        touched: the agents who may have changed since whoever put a set here cleared it.
+        queues: those told apart.
+        remembered: by source and id, when an event happened and the checksum of its content.
+        swept_ms: the arrival at which `remembered` was last rid of what is too old.
     """
 
     def __init__(
@@ -105,13 +109,19 @@ class Staffing:
         self.observations: dict[str, Observation] = {}
         self._doors: dict[str, list[Door]] = {}
         self._states: dict[str, dict[str, int]] = {}
+        self.touched: set[str] | None = None
         self._served = 0
-        self._queues: set[str] = set()
+        self.queues: set[str] = set()
         self._max_queues = max_queues
         self._policies = policies
         self._lateness_ms = lateness_ms
-        self._remembered: dict[tuple[str, str], tuple[int, int]] = {}
-        self._swept_ms = 0
+        self.remembered: dict[tuple[str, str], tuple[int, int]] = {}
+        self.swept_ms = 0
+
+    @property
+    def known_doors(self) -> dict[str, list[Door]]:
+        """By queue, the newest events from which `doors` is known, sorted."""
+        return self._doors
 
     def remember(self, event: Event, time_ms: int, arrival_ms: int) -> Met:
         """Whether this id of its source is new, or was met with the same or with other content.
@@ -120,18 +130,18 @@ class Staffing:
         """
         key = (event.source, event.id)
         digest = crc32(b"%d %d %b" % (time_ms, RANK[type(event)], content_of(event)))
-        known = self._remembered.get(key)
+        known = self.remembered.get(key)
         if known is not None:
             return "same" if known[1] == digest else "other"
         if (
-            arrival_ms - self._swept_ms > self._lateness_ms // 4
-            or len(self._remembered) >= MAX_REMEMBERED
+            arrival_ms - self.swept_ms > self._lateness_ms // 4
+            or len(self.remembered) >= MAX_REMEMBERED
         ):
-            self._swept_ms = arrival_ms
+            self.swept_ms = arrival_ms
             oldest_ms = arrival_ms - self._lateness_ms
-            kept = {k: met for k, met in self._remembered.items() if met[0] >= oldest_ms}
-            self._remembered = dict(list(kept.items())[-MAX_REMEMBERED // 2 :])
-        self._remembered[key] = (time_ms, digest)
+            kept = {k: met for k, met in self.remembered.items() if met[0] >= oldest_ms}
+            self.remembered = dict(list(kept.items())[-MAX_REMEMBERED // 2 :])
+        self.remembered[key] = (time_ms, digest)
         return "new"
 
     def take(self, event: StaffingEvent, time_ms: int) -> bool:
@@ -195,6 +205,8 @@ class Staffing:
             self._count(new, -1)
             new = replace(new, queues=())
         self.agents[event.agent] = new
+        if self.touched is not None:
+            self.touched.add(event.agent)
         for queue in new.queues:
             self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), order.time_ms)
         return has_room
@@ -204,16 +216,23 @@ class Staffing:
         silent = [name for name, known in self.agents.items() if known.order.time_ms < time_ms]
         for name in silent:
             self._count(self.agents.pop(name), -1)
+        if self.touched is not None:
+            self.touched.update(silent)
+
+    def put_agent(self, name: str, presence: Presence) -> None:
+        """Know the agent *name*, not known before, as *presence*."""
+        self.agents[name] = presence
+        self._count(presence, 1)
 
     def _named(self, queues: Iterable[str], time_ms: int) -> tuple[str, ...]:
         canonical = self._policies.canonical
         return tuple(dict.fromkeys(self._bounded(canonical(queue, time_ms)) for queue in queues))
 
     def _bounded(self, queue: str) -> str:
-        if queue not in self._queues:
-            if len(self._queues) >= self._max_queues and not self._policies.is_named(queue):
+        if queue not in self.queues:
+            if len(self.queues) >= self._max_queues and not self._policies.is_named(queue):
                 return OTHER
-            self._queues.add(queue)
+            self.queues.add(queue)
         return queue
 
     def _count(self, presence: Presence, sign: int) -> None:

@@ -7,7 +7,7 @@ window (tick - w, tick] is exactly the sum of its panes. Whole milliseconds thro
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 # One index per counter of a pane. The first group stands at the arrival of the visit, the second
@@ -126,6 +126,17 @@ class Sums:
         if not any(pair):
             del self.segments[segment]
 
+    def copy(self) -> Sums:
+        """The same, by value."""
+        copied = Sums.__new__(Sums)
+        copied.counts = self.counts.copy()
+        copied.waits = self.waits.copy()
+        copied.abandons = self.abandons.copy()
+        copied.responses = self.responses.copy()
+        copied.thresholds = self.thresholds.copy()
+        copied.segments = {name: pair.copy() for name, pair in self.segments.items()}
+        return copied
+
     def holds_visits(self) -> bool:
         """Whether an arrival, a miss or an outcome of a visit is counted here."""
         return any(self.counts[:REFUSED])
@@ -199,6 +210,21 @@ class Histogram:
         """Count one duration."""
         self.counts[bisect_left(self.edges_ms, duration_ms)] += 1
         self.sum_ms += duration_ms
+
+    def take(self, edges_ms: Sequence[int], counts: Sequence[int], sum_ms: int) -> None:
+        """Become a histogram of other edges as nearly as can be.
+
+        What was counted up to an edge that is no longer there counts up to the next one; an edge
+        that was not there has, cumulatively, the count of the next lower one.
+        """
+        self.sum_ms = sum_ms
+        if tuple(edges_ms) == self.edges_ms:
+            self.counts = list(counts)
+            return
+        self.counts = [0] * (len(self.edges_ms) + 1)
+        for at, count in enumerate(counts):
+            limit = bisect_left(self.edges_ms, edges_ms[at]) if at < len(edges_ms) else -1
+            self.counts[limit] += count
 
     def add(self, other: Histogram) -> None:
         """Merge *other*, which has the same edges."""

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from streams.core.document import ALL, TOTAL, floor_document, totals_of, wall_document
 from streams.core.figures import Live, entry_of
-from streams.core.floor import WINDOWS, FloorMerger, Share
+from streams.core.floor import FloorMerger, Partial
 from streams.core.formulas import FORMULA_IDS
+from streams.core.frame import WINDOWS
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from tests.support.core_events import (
@@ -25,7 +26,7 @@ from tests.support.core_events import (
     policy,
     told,
 )
-from tests.support.core_floor import EVERYTHING, CoreFloor
+from tests.support.core_floor import EVERYTHING, CoreFloor, frame_of
 from tests.support.histories import WAS, History, histories, permuted
 from tests.support.oracle_policy import Policy
 
@@ -100,7 +101,7 @@ def document(
     for partition in partitions:
         partition.advance(ms(now_s))
     merger = FloorMerger(book or PolicyBook())
-    floor = merger.merge([Share(each, **options) for each in partitions], ms(now_s))
+    floor = merger.merge([frame_of(each, ms(now_s), **options) for each in partitions], ms(now_s))
     return floor_document(floor, book or PolicyBook(), name="floorwatch", clock="wall", ready=True)
 
 
@@ -317,7 +318,8 @@ def test_a_queue_closed_as_planned_is_not_out_of_service() -> None:
 def test_a_queue_that_catches_up_says_as_of_when() -> None:
     partition = told(call(0, "queued"), now_s=13)
     book = PolicyBook()
-    floor = FloorMerger(book).merge([Share(partition, catching_up=True)], ms(62))
+    frame = frame_of(partition, ms(62), catching_up=True)
+    floor = FloorMerger(book).merge([frame], ms(62))
     shown = floor_document(floor, book, name="floorwatch", clock="wall", ready=True)
 
     assert (shown["queues"][0]["state"], shown["queues"][0]["as_of_ms"]) == ("catching_up", ms(13))
@@ -327,6 +329,26 @@ def test_a_queue_that_catches_up_says_as_of_when() -> None:
         "2026-11-24T10:00:13.000Z",
     )
     assert figures["longest_wait_s"] == 13.0
+
+
+@pytest.mark.parametrize(
+    ("partial", "said"),
+    [
+        (None, False),
+        (Partial(0.25, ms(40)), {"share": 0.25, "since_ms": ms(40)}),
+        (Partial(0.5, None), {"share": 0.5, "since_ms": None}),
+    ],
+    ids=["whole", "missing", "never heard"],
+)
+def test_the_floor_says_which_share_of_it_is_missing_and_since_when(
+    partial: Partial | None, said: Document | bool
+) -> None:
+    frame = frame_of(told(call(0, "queued"), now_s=62), ms(62))
+    floor = FloorMerger(PolicyBook()).merge([frame], ms(62), partial=partial)
+
+    shown = floor_document(floor, PolicyBook(), name="floorwatch", clock="wall", ready=True)
+
+    assert shown["partial"] == said
 
 
 def test_what_only_a_bot_did_shows_no_queue() -> None:

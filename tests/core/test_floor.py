@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.core.floor import Floor, FloorMerger, QueueFloor, Share
+from streams.core.floor import Floor, FloorMerger, QueueFloor
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.staffing import Staffing
@@ -23,6 +23,7 @@ from tests.support.core_events import (
     tell,
     told,
 )
+from tests.support.core_floor import frame_of
 
 SALES = ("sales", "voice")
 AVAILABLE = {"agent": "a-1", "state": "available", "queues": ["sales"]}
@@ -34,9 +35,9 @@ def floor_of(
     """The floor at *now_s*; those *behind* have not come that far."""
     for partition in partitions:
         partition.advance(ms(now_s))
-    shares = [Share(partition) for partition in partitions]
-    shares += [Share(partition, catching_up=True) for partition in behind]
-    return FloorMerger(policy(**plain)).merge(shares, ms(now_s))
+    frames = [frame_of(partition, ms(now_s)) for partition in partitions]
+    frames += [frame_of(partition, ms(now_s), catching_up=True) for partition in behind]
+    return FloorMerger(policy(**plain)).merge(frames, ms(now_s))
 
 
 def three_partitions() -> list[Partition]:
@@ -191,17 +192,19 @@ def test_queues_beyond_the_bound_are_one_over_all_partitions_together() -> None:
         told(*(call(n, "queued", contact=f"c-{n}", queue=f"{part}-{n}") for n in range(6)))
         for part in range(3)
     ]
-    shares = [Share(part) for part in (*parts, told(call(0, "queued")))]
+    frames = [frame_of(part, ms(10)) for part in (*parts, told(call(0, "queued")))]
     book = policy(queues={"sales": {}})
 
-    queues = FloorMerger(book, max_queues=8).merge(shares, ms(10)).queues
+    queues = FloorMerger(book, max_queues=8).merge(frames, ms(10)).queues
 
     assert len(queues) == 10
     assert SALES in queues
     assert queues["_other", "_other"].counters["offered"] == 10
 
 
-def test_a_queue_stands_where_the_partition_that_is_behind_stands() -> None:
+def test_a_queue_stands_where_the_partition_that_is_behind_stands_but_windows_leave_it_out() -> (
+    None
+):
     ahead = told(call(30, "queued"), call(0, "queued", contact="c-2", queue="service"))
     behind = told(call(0, "queued", contact="c-3"), call(9, "answered", contact="c-3"), now_s=12)
 
@@ -209,16 +212,20 @@ def test_a_queue_stands_where_the_partition_that_is_behind_stands() -> None:
 
     shown_sales, service = floor.queues[SALES], floor.queues["service", "voice"]
     assert (shown_sales.catching_up, shown_sales.as_of_ms) == (True, ms(12))
-    assert shown_sales.windows["5m"].counts[OFFERED] == 1  # at 10 s, the tick before
+    assert shown_sales.live.waiting == 1
+    assert (shown_sales.windows["5m"].counts[OFFERED], shown_sales.tick_ms) == (1, ms(60))
     assert (service.catching_up, service.as_of_ms) == (False, ms(60))
     assert floor.catching_up
 
 
 def test_a_partition_begun_anew_holds_every_queue_back_but_empties_none() -> None:
     healthy, begun = told(call(0, "queued"), now_s=60), Partition(PolicyBook())
-    shares = [Share(healthy), Share(begun, catching_up=True, is_new=True)]
+    frames = [
+        frame_of(healthy, ms(60)),
+        frame_of(begun, ms(60), catching_up=True, is_new=True),
+    ]
 
-    queue = FloorMerger(PolicyBook()).merge(shares, ms(60)).queues[SALES]
+    queue = FloorMerger(PolicyBook()).merge(frames, ms(60)).queues[SALES]
 
     assert (queue.catching_up, queue.as_of_ms) == (True, ms(60))
     assert queue.windows["5m"].counts[OFFERED] == 1
@@ -233,14 +240,14 @@ def test_a_floor_that_is_shown_does_not_change_with_what_comes_after() -> None:
     assert floor.queues[SALES].windows["5m"].counts[OFFERED] == 1
 
 
-def test_the_day_of_a_queue_that_is_behind_ends_where_it_stands() -> None:
+def test_a_day_has_nothing_of_a_partition_that_is_still_at_the_day_before() -> None:
     midnight_s = 14 * HOUR
     ahead = told(call(midnight_s + 1, "queued"))
     behind = told(call(midnight_s - 9, "queued", contact="c-2"), now_s=midnight_s - 5)
 
     queue = floor_of(ahead, now_s=midnight_s + 60, behind=(behind,)).queues[SALES]
 
-    assert queue.windows["day"].counts[OFFERED] == 1
+    assert (queue.windows["day"].counts[OFFERED], queue.tick_ms) == (1, ms(midnight_s + 60))
 
 
 def test_the_live_figures_of_partitions_add_up_and_the_oldest_is_the_oldest() -> None:
@@ -257,7 +264,7 @@ def test_a_late_event_is_in_the_windows_of_the_same_tick() -> None:
     merger = FloorMerger(PolicyBook())
 
     def waits() -> dict[int, int]:
-        floor = merger.merge([Share(partition)], ms(12))
+        floor = merger.merge([frame_of(partition, ms(12))], ms(12))
         return floor.queues[SALES].windows["15m"].waits
 
     assert waits() == {}

@@ -2,11 +2,12 @@
 
 import pytest
 
-from streams.core.floor import FloorMerger, Share
+from streams.core.floor import FloorMerger
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.sources import DEFAULT_INTERVAL_MS, SourceBook
 from tests.support.core_events import DAY, TEN_MS, call, event, ms, told
+from tests.support.core_floor import frame_of
 
 THREE_MISSED_S = 90
 ALIVE = event(0, "source.alive")
@@ -16,7 +17,7 @@ def since(partition: Partition, now_s: float) -> int | None:
     """Since when `sales` has no data at *now_s*."""
     merger = FloorMerger(PolicyBook())
     partition.advance(ms(now_s))
-    floor = merger.merge([Share(partition)], ms(now_s))
+    floor = merger.merge([frame_of(partition, ms(now_s))], ms(now_s))
     return floor.queues["sales", "voice"].no_data_since_ms
 
 

@@ -221,7 +221,7 @@ def test_the_memory_of_ids_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert {*met} == {"new"}
     assert staff.remember(told_once[-1], 0, 0) == "same"
-    assert len(staff._remembered) <= 10
+    assert len(staff.remembered) <= 10
 
 
 def test_agents_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,14 +17,14 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas import metric_names as m
-from streams.core.floor import Floor, FloorMerger, Share
+from streams.core.floor import Floor, FloorMerger
 from streams.core.formulas import FORMULA_IDS
 from streams.core.policy import PolicyBook
 from streams.core.policy_reading import read_policy
 from streams.exposition import Exposition, Pipeline
 from streams.exposition_queues import ChannelText
 from tests.core.cases import BASE_MS, Case, Sent, call, chat, other
-from tests.support.core_floor import CoreFloor
+from tests.support.core_floor import CoreFloor, frame_of
 from tests.support.oracle_policy import Policy
 from tests.support.slow_exposition import SlowExposition
 
@@ -94,8 +94,8 @@ def floor_at(
     core.take(Case(0, "", sent, ()).records())
     now_ms = BASE_MS + round(now_s * 1000)
     core.advance(now_ms)
-    shares = [Share(partition, catching_up=is_behind) for partition in core.partitions]
-    return FloorMerger(core.book).merge(shares, now_ms)
+    frames = [frame_of(part, now_ms, catching_up=is_behind) for part in core.partitions]
+    return FloorMerger(core.book).merge(frames, now_ms)
 
 
 def book(plain: Mapping[str, Any] | None = None) -> PolicyBook:
@@ -178,6 +178,7 @@ PIPELINE = Pipeline(
     event_lag_s={("calls", 0): 0.25, ("calls", 1): 0.0},
     lag_records={("calls", 0): 11, ("calls", 1): 0},
     snapshot_age_s={("calls", 0): 12.5},
+    rebuilds={"damaged": 2},
     policy_reload_failed=True,
     floor_partial=True,
 )
@@ -274,6 +275,7 @@ def test_figures_of_the_stream_are_shown_as_they_are() -> None:
     assert page.value("event_lag_seconds", topic="calls", partition="0") == 0.25
     assert page.value("partition_lag_records", topic="calls", partition="0") == 11
     assert page.value("snapshot_age_seconds", topic="calls", partition="0") == 12.5
+    assert page.value("state_rebuilds_total", reason="damaged") == 2
     assert page.value("policy_reload_failed") == 1
     assert page.value("floor_partial") == 1
 
@@ -594,7 +596,7 @@ def test_no_promise_of_instant_service_has_no_series() -> None:
 
 def test_sources_and_conservation_can_be_watched() -> None:
     floor = floor_at(67, *a_morning())
-    floor.queues["care", "voice"].net["offered"] += 2
+    floor.queues["care", "voice"].violations += 2
 
     page = page_of(floor)
 

@@ -99,6 +99,7 @@ def test_every_plain_setting_can_be_set_in_the_file(write: Write) -> None:
             port: 0
             instance_id: worker-0
             session_timeout: 30s
+            snapshot_every: 2s
             allowed_lateness: 1h
             rest: 2h
             tick: 1s
@@ -125,6 +126,7 @@ def test_every_plain_setting_can_be_set_in_the_file(write: Write) -> None:
         port=0,
         instance_id="worker-0",
         session_timeout_ms=30_000,
+        snapshot_every_ms=2_000,
         allowed_lateness_ms=3_600_000,
         rest_ms=7_200_000,
         tick_ms=1_000,

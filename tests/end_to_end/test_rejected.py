@@ -16,7 +16,7 @@ from streams.reader import TP, Record, Sink
 from streams.rejected import KEPT_BYTES, SPARE_BYTES, RejectedRecords
 from streams.settings import load_settings
 from streams.topic_creation import create_topics
-from streams.topics import ensure_rejected_topic, rejected_topic
+from streams.topics import ensure_own_topics, rejected_topic
 from streams.transport import TransportOptions, create_app, run
 
 from .conftest import NewTopics
@@ -156,7 +156,7 @@ async def test_the_topic_that_we_create_takes_records_of_a_worker_whose_clock_is
     kafka: LocalKafka, unique: str, years: int
 ) -> None:
     settings = replace(load_settings(None, {}), name=unique, bootstrap=kafka.bootstrap)
-    await asyncio.to_thread(ensure_rejected_topic, settings)
+    await asyncio.to_thread(ensure_own_topics, settings)
     stamped_ms = time.time_ns() // 1_000_000 + years * 365 * 86_400_000
 
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:

@@ -7,10 +7,11 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from streams.processors.records import Records
+from streams.floor_keeper import FloorKeeper
+from streams.processors.records import Anew, Records
 from streams.reader import TP, Position
 from streams.settings import Settings
-from streams.worker import FloorKeeper, new_partition
+from streams.worker import new_partition
 from tests.support.oracle import to_text
 
 CALLS: Final = TP("calls", 0)
@@ -85,7 +86,9 @@ def settings() -> Settings:
 
 @pytest.fixture
 async def topics(settings: Settings) -> Topics:
-    records = Records(lambda: new_partition(settings), NothingRejected(), max_record_bytes=1 << 18)
+    records = Records(
+        Anew(lambda: new_partition(settings)), NothingRejected(), max_record_bytes=1 << 18
+    )
     topics = Topics(records)
     await records.assigned((CALLS, CHATS))
     topics.ends = {CALLS: 100, CHATS: 0}
@@ -155,7 +158,7 @@ def test_the_first_catch_up_is_when_all_partitions_are_read_to_their_end(
 
 
 def test_a_worker_without_partitions_has_not_caught_up(settings: Settings, topics: Topics) -> None:
-    records = Records(lambda: new_partition(settings), NothingRejected(), max_record_bytes=1)
+    records = Records(Anew(lambda: new_partition(settings)), NothingRejected(), max_record_bytes=1)
     idle = FloorKeeper(settings, records, read=dict, clock_ms=lambda: NOW_MS)
     idle.turn()
 
@@ -178,7 +181,7 @@ def test_figures_are_withheld_and_counters_stay_while_a_partition_is_behind(
     a_call(topics, ago_ms=30_000)
     caught_up = series(keeper)
     topics.ends[CALLS] = 2
-    topics.now_ms += 10_001
+    topics.now_ms += 11_000
     behind = series(keeper)
 
     assert LIVE in caught_up
@@ -217,7 +220,7 @@ def test_other_partitions_go_on_while_one_is_behind_unless_nobody_knows_what_it_
         topics.ends[CALLS] = 1
         keeper.turn()
         topics.ends[CALLS] = 2
-        topics.now_ms += 10_001
+        topics.now_ms += 11_000
     topics.ends[CHATS] = 1
     topics.pass_on(
         CHATS, type="contact.queued", contact="c", queue="chat", channel="chat", ago_ms=40_000
@@ -258,7 +261,7 @@ def test_time_passes_only_while_the_broker_says_that_all_has_been_read(
     assert (total["window"], total["waiting_past_threshold"]) == ("total", waiting_past)
 
 
-@pytest.mark.parametrize(("silent_ms", "state"), [(10_000, "too_few"), (10_001, "catching_up")])
+@pytest.mark.parametrize(("silent_ms", "state"), [(10_000, "too_few"), (11_000, "catching_up")])
 def test_a_worker_that_hears_nothing_of_the_broker_is_behind_after_ten_seconds(
     topics: Topics, keeper: FloorKeeper, silent_ms: int, state: str
 ) -> None:

@@ -9,8 +9,9 @@ from schemas.codec import Decoder
 from streams.core.calendar import ROLLING_WINDOWS, last_tick, pane_of
 from streams.core.contact import Limits
 from streams.core.figures import Live, entry_of, threshold_figures
-from streams.core.floor import FloorMerger, QueueFloor, Share
+from streams.core.floor import FloorMerger, QueueFloor
 from streams.core.formulas import FORMULA_IDS
+from streams.core.frame import Frame, Framer
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.policy_reading import read_policy
@@ -61,6 +62,11 @@ def _setting(value: Any) -> Any:
     ]
 
 
+def frame_of(partition: Partition, now_ms: int, **flags: bool) -> Frame:
+    """The first frame of *partition*, for *now_ms*."""
+    return Framer(partition).frame(now_ms, **flags)
+
+
 class CoreFloor:
     """Partitions fed record by record; time passes when it is told to."""
 
@@ -108,7 +114,7 @@ class CoreFloor:
     def queues(self, now_ms: int) -> dict[tuple[str, str], QueueFloor]:
         """The merged floor's queues."""
         merger = FloorMerger(self.book)
-        return merger.merge([Share(part) for part in self.partitions], now_ms).queues
+        return merger.merge([frame_of(part, now_ms) for part in self.partitions], now_ms).queues
 
     def row(
         self,

@@ -177,7 +177,8 @@ class RunningWorker:
         """Return when *count* records are read and a floor made after that is shown.
 
         A page of `/metrics` is written once for each floor and its process metrics never stand
-        still, so a page that differs belongs to a later floor.
+        still, so a page that differs belongs to a later floor. The next one may still be made of
+        frames from before the last record, the one after it is not.
         """
         page = ""
 
@@ -187,7 +188,13 @@ class RunningWorker:
             return records_read(page) >= count
 
         self.wait_until(all_read, f"{count} records were read")
-        self.wait_until(lambda: self.metrics() != page, "the floor was made again")
+        for _ in range(2):
+            page = self._another_page(page)
+
+    def _another_page(self, page: str) -> str:
+        return self.wait_until(
+            lambda: shown if (shown := self.metrics()) != page else None, "the floor was made again"
+        )
 
     def _address(self, begins_at: int) -> int | None:
         found = _ADDRESS.search(self.log()[begins_at:])

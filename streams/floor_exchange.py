@@ -1,0 +1,139 @@
+"""Every second: this worker's frames to the floor topic, everyone's frames to the floor."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from streams.core.frame import Frame
+from streams.core.frame_codec import FrameLog, FrameWriter
+from streams.floor_keeper import FloorKeeper
+from streams.floor_log import FloorLog
+from streams.reader import TP
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 1.0
+SETTLED_WITHIN_S: Final = 0.7
+"""How long after its second a floor waits for the frames that are still under way."""
+
+
+class FloorExchange:
+    """Hands frames to and fro between a `FloorKeeper` and the floor topic.
+
+    Args:
+        bootstrap: `HOST:PORT`, several separated by commas.
+        topic: the floor topic; has to be there, compacted.
+        owned_epoch: the epoch in which this worker owns a partition; 0 where it does not.
+        has_snapshot: whether a snapshot of that epoch has been written.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        owned_epoch: Callable[[TP], int],
+        has_snapshot: Callable[[TP], bool],
+    ) -> None:
+        self._log = FloorLog(bootstrap, topic, self._take)
+        self._owned_epoch = owned_epoch
+        self._has_snapshot = has_snapshot
+        self._epochs: dict[TP, int] = {}
+        self._logs: dict[tuple[TP, int], FrameLog] = {}
+        self._fresh: set[tuple[TP, int]] = set()
+        self._writers: dict[tuple[TP, int], FrameWriter] = {}
+        self._cleaned: set[tuple[TP, int]] = set()
+        self._writing: asyncio.Task[None] | None = None
+
+    def epoch(self, tp: TP) -> int:
+        """The highest epoch of *tp* that anybody has written a frame in; 0 before any."""
+        return self._epochs.get(tp, 0)
+
+    async def read(self) -> None:
+        """Read the floor topic for ever."""
+        await self._log.read()
+
+    async def caught_up(self) -> None:
+        """Return when the topic has been read to where it ended when reading began."""
+        while not self._log.is_read:
+            self._log.arrived.clear()
+            await asyncio.wait({asyncio.ensure_future(self._log.arrived.wait())}, timeout=EVERY_S)
+
+    async def run(self, keeper: FloorKeeper) -> None:
+        """Exchange frames at every whole second and have the floor shown."""
+        while True:
+            await asyncio.sleep(EVERY_S - time.time() % EVERY_S)
+            frames = keeper.frames()
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.create_task(self._write(frames))
+            await self._settle(keeper)
+            keeper.show()
+
+    async def stop(self) -> None:
+        """Write no more."""
+        if self._writing is not None:
+            self._writing.cancel()
+        await self._log.stop()
+
+    async def _settle(self, keeper: FloorKeeper) -> None:
+        """Hand over what arrives until the floor is whole at its second, or time is up."""
+        until = time.monotonic() + SETTLED_WITHIN_S
+        while True:
+            self._log.arrived.clear()
+            self._hand_over(keeper)
+            left_s = until - time.monotonic()
+            if left_s <= 0 or keeper.is_whole():
+                return
+            try:
+                await asyncio.wait_for(self._log.arrived.wait(), left_s)
+            except TimeoutError:
+                continue
+
+    def _hand_over(self, keeper: FloorKeeper) -> None:
+        fresh, self._fresh = self._fresh, set()
+        for tp, epoch in fresh:
+            if epoch < self.epoch(tp):
+                del self._logs[tp, epoch]
+                continue
+            for frame in self._logs[tp, epoch].frames():
+                keeper.take(tp, epoch, frame)
+
+    def _take(self, tp: TP, epoch: int, end: str, value: bytes | None) -> None:
+        if epoch < self.epoch(tp):
+            return
+        if value is not None:
+            self._epochs[tp] = epoch
+        frames = self._logs.get((tp, epoch))
+        if frames is None:
+            frames = self._logs[tp, epoch] = FrameLog()
+        frames.take(end, value)
+        self._fresh.add((tp, epoch))
+
+    async def _write(self, frames: Mapping[TP, Frame]) -> None:
+        """Write the frames of partitions that nobody else has taken over."""
+        owned = {tp: self._owned_epoch(tp) for tp in frames}
+        mine = {(tp, epoch) for tp, epoch in owned.items() if epoch and epoch >= self.epoch(tp)}
+        self._writers = {own: self._writers.get(own) or FrameWriter() for own in mine}
+        try:
+            async with asyncio.TaskGroup() as writing:
+                for tp, epoch in mine:
+                    records = self._writers[tp, epoch].records(frames[tp])
+                    writing.create_task(self._log.write(tp, epoch, records))
+            await self._clean(mine)
+        except* (KafkaError, OSError, TimeoutError) as failed:
+            log.warning("the floor is not told at present: %r", failed.exceptions[0])
+            for writer in self._writers.values():
+                writer.forget()
+            await self._log.stop()
+
+    async def _clean(self, mine: set[tuple[TP, int]]) -> None:
+        """Remove what owners before have written, once a snapshot shows that we hold it."""
+        self._cleaned &= mine
+        for tp, epoch in mine - self._cleaned:
+            if self._has_snapshot(tp):
+                await self._log.remove_before(tp, epoch)
+                self._cleaned.add((tp, epoch))

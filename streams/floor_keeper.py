@@ -1,0 +1,315 @@
+"""The floor of all workers, put together from the frames of their partitions and shown to the web.
+
+Once a second each worker says what its own partitions count; every worker adds up what all of them
+have said and makes the document of the API, the frame of the walls and the text of `/metrics`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final, Protocol
+
+import orjson
+
+from streams.core.document import floor_document, wall_document
+from streams.core.floor import Floor, FloorMerger
+from streams.core.floorboard import Floorboard
+from streams.core.frame import Frame, Framer
+from streams.core.partition import Partition
+from streams.exposition import Exposition, Pipeline
+from streams.processors.records import Records
+from streams.reader import TP, Position
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BEHIND_MS: Final = 10_000
+"""A partition that stands further back than this, and is not read to its end, is behind."""
+
+END_KNOWN_FOR_S: Final = 3.0
+"""How long what the broker last said of the end of a partition is taken for true."""
+
+
+def wall_clock_ms() -> int:
+    """The machine's clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Kept(Protocol):
+    """What is known of the state that outlives this worker."""
+
+    rebuilt: dict[str, int]
+    """How often a partition's state could not be used, by reason."""
+
+    def ages_s(self) -> Mapping[TP, float]:
+        """How old the newest snapshot of each partition is."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """One floor and what has been made of it."""
+
+    floor: Floor
+    document: dict[str, Any]
+    frame: bytes
+    metrics: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Own:
+    """A partition of ours and what it takes to say what it counts.
+
+    Attributes:
+        partition: its state.
+        framer: makes its frames.
+        last: the last frame of the owner before, which stands until as much has been read again.
+    """
+
+    partition: Partition
+    framer: Framer
+    last: Frame | None
+
+
+class FloorKeeper:
+    """Keeps the floor up to date and hands it to the web (`streams.web.FloorSource`).
+
+    Args:
+        settings: of the installation.
+        records: this worker's own partitions.
+        read: how far each of them is read.
+        stuck: None while records are polled, else what has stopped.
+        kept: what is known of the state that outlives this worker; None where none does.
+        clock_ms: the wall's clock.
+        uptime_s: the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: Records,
+        *,
+        read: Callable[[], Mapping[TP, Position]],
+        stuck: Callable[[], str | None] = lambda: None,
+        kept: Kept | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+        uptime_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._read = read
+        self._stuck = stuck
+        self._kept = kept
+        self._clock_ms = clock_ms
+        self._uptime_s = uptime_s
+        self._board = Floorboard()
+        self._expected = 0
+        self._own: dict[TP, _Own] = {}
+        self._merger = FloorMerger(
+            settings.policy,
+            every_ms=settings.tick_ms,
+            max_queues=settings.max_queues,
+            intervals_ms=settings.source_intervals_ms,
+        )
+        self._exposition = Exposition(
+            settings.policy, metric_windows=settings.metric_windows, version=version("floorwatch")
+        )
+        self._ready = False
+        self._heard_ms = 0
+        self._now_ms = 0
+        self._shown = self._look()
+
+    def expect(self, tps: Collection[TP]) -> None:
+        """The floor is made of *tps*, whoever owns them."""
+        self._expected = len(tps)
+        self._board.expect((tp.topic, tp.partition) for tp in tps)
+
+    def frames(self) -> dict[TP, Frame]:
+        """Let time pass in this worker's partitions, and say what each counts at this second.
+
+        A partition that has not read as far yet as its owner before had says nothing: what that
+        one last said stands.
+        """
+        read = self._read()
+        second_ms = self._second()
+        parts = self._records.partitions
+        self._own = {tp: own for tp, own in self._own.items() if own.partition is parts.get(tp)}
+        frames = {}
+        for tp, partition in list(parts.items()):
+            own = self._own.get(tp)
+            if own is None:
+                own = self._own[tp] = self._begin(tp, partition)
+            frame = self._frame(tp, own, read.get(tp), second_ms)
+            if frame is not None:
+                frames[tp] = frame
+        return frames
+
+    def take(self, tp: TP, epoch: int, frame: Frame) -> None:
+        """Take what the owner of *tp* in *epoch* has said."""
+        self._heard_ms = max(self._heard_ms, frame.second_ms)
+        self._board.take((tp.topic, tp.partition), epoch, frame)
+
+    def is_whole(self) -> bool:
+        """Whether every partition has said what it counts at this very second."""
+        second_ms = self._second()
+        standing = self._board.standing(second_ms)
+        return standing.partial is None and standing.now_ms == second_ms
+
+    def show(self) -> None:
+        """Add up what the partitions have said, and show it."""
+        self._shown = self._look()
+
+    def turn(self) -> None:
+        """Show what this worker's own partitions count now, without anybody else's."""
+        for tp, frame in self.frames().items():
+            self.take(tp, 0, frame)
+        self.show()
+
+    def _begin(self, tp: TP, partition: Partition) -> _Own:
+        last = self._board.newest((tp.topic, tp.partition))
+        framer = Framer(partition, every_ms=self._settings.tick_ms, last=last)
+        return _Own(partition, framer, last)
+
+    def _frame(self, tp: TP, own: _Own, position: Position | None, second_ms: int) -> Frame | None:
+        partition = own.partition
+        to_end = position is not None and self._is_at_its_end(position)
+        reached_ms = max(partition.arrival_ms, partition.now_ms)
+        behind = not to_end and second_ms - reached_ms > BEHIND_MS
+        if to_end:
+            partition.advance(second_ms)
+        # Event time runs with what is read, so only the end says that all has been read.
+        if to_end or (self._settings.clock == "wall" and position is not None and not behind):
+            self._records.begun.discard(tp)
+        offset = self._records.next_offset(tp) or 0
+        if own.last is not None:
+            if offset < own.last.next_offset and not self._records.is_recreated(tp):
+                return None
+            self._records.begun.discard(tp)
+        return own.framer.frame(
+            second_ms,
+            catching_up=behind,
+            is_new=tp in self._records.begun,
+            next_offset=offset,
+        )
+
+    def _look(self) -> Shown:
+        standing = self._board.standing(self._second())
+        if not self._ready and self._is_caught_up(standing.frames):
+            self._ready = True
+            log.info("caught up: the floor is shown")
+        floor = self._merger.merge(standing.frames, standing.now_ms, partial=standing.partial)
+        document = floor_document(
+            floor,
+            self._settings.policy,
+            name=self._settings.name,
+            clock=self._settings.clock,
+            ready=self._ready,
+        )
+        return Shown(floor, document, orjson.dumps(wall_document(document)))
+
+    def _is_caught_up(self, frames: Collection[Frame]) -> bool:
+        """Whether every partition has been heard and none begins anew."""
+        return (
+            bool(frames)
+            and len(frames) >= self._expected
+            and not any(frame.is_new for frame in frames)
+        )
+
+    def _is_at_its_end(self, position: Position) -> bool:
+        """Whether all has been read, as far as the broker has said so lately."""
+        asked_s = self._uptime_s() - position.end_seen_at
+        return position.read_to_end and asked_s <= END_KNOWN_FOR_S
+
+    def _second(self) -> int:
+        """The second of the wall, or the highest event time; it does not run backwards."""
+        if self._settings.clock == "wall":
+            now_ms = self._clock_ms() // 1_000 * 1_000
+        else:
+            partitions = self._records.partitions.values()
+            now_ms = max((partition.latest_ms for partition in partitions), default=0)
+            now_ms = max(now_ms, self._heard_ms)
+        self._now_ms = max(self._now_ms, now_ms)
+        return self._now_ms
+
+    # -- FloorSource ------------------------------------------------------------------------
+
+    def floor(self) -> dict[str, Any]:
+        """The whole floor document."""
+        return self._shown.document
+
+    def frame(self) -> bytes:
+        """The document of a wall, encoded."""
+        return self._shown.frame
+
+    def metrics(self) -> bytes:
+        """The exposition of the floor shown, written once however often it is asked for."""
+        shown = self._shown
+        if shown.metrics is None:
+            shown.metrics = self._exposition.render(
+                shown.floor,
+                self._pipeline(),
+                show_floor=self._ready and not shown.floor.begins_anew,
+            )
+        return shown.metrics
+
+    def is_ready(self) -> bool:
+        """Whether every partition has been caught up with once; it stays so."""
+        return self._ready
+
+    def health(self) -> str | None:
+        """None while records are polled, else what is wrong."""
+        return self._stuck()
+
+    def _pipeline(self) -> Pipeline:
+        records = self._records
+        read = self._read()
+        now_ms = self._now_ms
+        parts = records.partitions
+        ignored: dict[tuple[str, str], int] = {}
+        late: dict[str, int] = {}
+        unmatched: dict[str, int] = {}
+        duplicates: dict[str, int] = {}
+        conflicting: dict[str, int] = {}
+        for tp, partition in parts.items():
+            late[tp.topic] = late.get(tp.topic, 0) + partition.late
+            unmatched[tp.topic] = unmatched.get(tp.topic, 0) + partition.unmatched_outcomes
+            for reason, count in partition.ignored.items():
+                key = (tp.topic, reason)
+                ignored[key] = ignored.get(key, 0) + count
+            _add(duplicates, partition.duplicates)
+            _add(conflicting, partition.conflicting)
+        return Pipeline(
+            events_total=records.events(),
+            rejected=dict(records.rejected),
+            shortened=records.shortened,
+            duplicates=duplicates,
+            conflicting=conflicting,
+            late=late,
+            ignored=ignored,
+            unknown_fields=records.unknown_fields(),
+            unmatched=unmatched,
+            lag_records={(tp.topic, tp.partition): place.lag for tp, place in read.items()},
+            event_lag_s={
+                (tp.topic, tp.partition): self._lag_s(read.get(tp), partition, now_ms)
+                for tp, partition in parts.items()
+            },
+            snapshot_age_s={(tp.topic, tp.partition): age for tp, age in self._ages_s().items()},
+            rebuilds={} if self._kept is None else self._kept.rebuilt,
+            floor_partial=self._shown.floor.partial is not None,
+        )
+
+    def _lag_s(self, position: Position | None, partition: Partition, now_ms: int) -> float:
+        if position is not None and self._is_at_its_end(position):
+            return 0.0
+        return max(0, now_ms - partition.arrival_ms) / 1000 if partition.arrival_ms else 0.0
+
+    def _ages_s(self) -> Mapping[TP, float]:
+        return {} if self._kept is None else self._kept.ages_s()
+
+
+def _add(mine: dict[str, int], theirs: Mapping[str, int]) -> None:
+    for name, count in theirs.items():
+        mine[name] = mine.get(name, 0) + count

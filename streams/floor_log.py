@@ -1,0 +1,164 @@
+"""The floor topic at the broker: every worker writes its partitions' frames and reads all.
+
+Keys are `TOPIC/PARTITION/EPOCH/CHUNK`, so that the frames of an owner who was replaced and does not
+know it yet stand beside those of the new one and can be told from them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.reader import TP
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES: Final = 1_000_000
+RETRY_FROM_S: Final = 0.2
+RETRY_TO_S: Final = 10.0
+SENT_WITHIN_S: Final = 5.0
+STOP_WITHIN_S: Final = 2.0
+
+_KEY: Final = re.compile(rb"([A-Za-z0-9._-]+)/(\d+)/(\d+)/([a-z0-9.]+)")
+
+Take = Callable[[TP, int, str, bytes | None], None]
+"""Takes a record of a partition: its epoch, the end of its key, and its value."""
+
+
+class FloorLog:
+    """The floor topic as one worker reads and writes it.
+
+    Args:
+        bootstrap: `HOST:PORT`, several separated by commas.
+        topic: has to be there, compacted.
+        take: gets every record, in the order of the log; after a cut from the broker maybe again.
+        security: further arguments of every aiokafka client, such as `security_protocol`.
+
+    Attributes:
+        is_read: whether the topic has been read to where it ended when reading began.
+        heard_at: when a record was last read, on the monotonic clock, in seconds; None before.
+        arrived: set whenever records have been taken; whoever waits for it clears it.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        take: Take,
+        *,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.is_read = False
+        self.heard_at: float | None = None
+        self.arrived = asyncio.Event()
+        self._topic = topic
+        self._take = take
+        self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+        self._keys: dict[TP, dict[int, set[str]]] = {}
+
+    async def stop(self) -> None:
+        """Disconnect the writing side."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(producer.stop(), STOP_WITHIN_S)
+
+    async def write(self, tp: TP, epoch: int, records: Sequence[tuple[str, bytes | None]]) -> None:
+        """Write *records* of *tp*, each with the end of its key, and wait until they are there.
+
+        Raises:
+            KafkaError: not all of them were written.
+            TimeoutError: it took too long.
+        """
+        async with asyncio.timeout(SENT_WITHIN_S):
+            producer = await self._connected()
+            sent = [
+                await producer.send(
+                    self._topic, body, key=f"{tp.topic}/{tp.partition}/{epoch}/{end}".encode()
+                )
+                for end, body in records
+            ]
+            await asyncio.gather(*sent)
+
+    async def remove_before(self, tp: TP, epoch: int) -> None:
+        """Remove what owners of *tp* before *epoch* have written.
+
+        Raises:
+            KafkaError: not all of it was removed; what is left can be removed again.
+        """
+        known = self._keys.get(tp, {})
+        for old in [number for number in known if number < epoch]:
+            await self.write(tp, old, [(end, None) for end in known[old]])
+            known.pop(old, None)
+
+    async def read(self) -> None:
+        """Read the topic from its beginning, and go on for ever."""
+        wait_s = RETRY_FROM_S
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, OSError) as exc:
+                log.warning("the floor is not read at present: %r", exc)
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
+            wait_s = min(RETRY_TO_S, 2 * wait_s)
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=100, **self._client)
+        try:
+            await consumer.start()
+            place = TopicPartition(self._topic, 0)
+            consumer.assign([place])
+            await consumer.seek_to_beginning()
+            [end] = (await consumer.end_offsets([place])).values()
+            while True:
+                self.is_read = self.is_read or await consumer.position(place) >= end
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    for record in records:
+                        self._read_one(record.key, record.value)
+                    self.heard_at = monotonic()
+                    self.arrived.set()
+        finally:
+            with contextlib.suppress(KafkaError, OSError):
+                await consumer.stop()
+
+    def _read_one(self, key: bytes | None, value: bytes | None) -> None:
+        found = _KEY.fullmatch(key or b"")
+        if found is None:
+            return
+        tp = TP(found[1].decode(), int(found[2]))
+        epoch, end = int(found[3]), found[4].decode()
+        ends = self._keys.setdefault(tp, {}).setdefault(epoch, set())
+        if value is None:
+            ends.discard(end)
+        else:
+            ends.add(end)
+        self._take(tp, epoch, end, value)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            return self._producer or await self._connect()
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_REQUEST_BYTES,
+            **self._client,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            with contextlib.suppress(KafkaError, OSError):
+                await producer.stop()
+            raise
+        self._producer = producer
+        return producer

@@ -1,0 +1,229 @@
+"""What the state topic says of one partition: who owned it, and its newest complete snapshot.
+
+A snapshot is a manifest and the parts that it names, one cut at one source offset. Keys carry the
+epoch of the owner who wrote them, and a part's key is never used for another part:
+
+    TOPIC/PARTITION/EPOCH/claim/MEMBER     somebody owns the partition from here on
+    TOPIC/PARTITION/EPOCH/part/SERIAL      a part
+    TOPIC/PARTITION/EPOCH/manifest         names parts; written when they are acknowledged
+
+The first claim of an epoch in the log wins it. Behind a claim, whatever an earlier owner writes is
+ignored: it was frozen or cut off and does not know yet. Kafka's group generations do not serve for
+this, since a static member that comes back keeps its own.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from streams.reader import TP
+
+FORMAT: Final = 1
+"""Of manifests; parts have one of their own."""
+
+_CLAIM: Final = "claim"
+_PART: Final = "part"
+_MANIFEST: Final = "manifest"
+_KEY: Final = re.compile(
+    r"([A-Za-z0-9._-]+)/(\d+)/(\d+)/(manifest|part(?=/\d+$)|claim(?=/.))(?:/(.+))?"
+)
+
+
+class StateUnusable(Exception):
+    """A snapshot cannot be used; the text says why, without any content.
+
+    Attributes:
+        reason: `missing`, `damaged` or `newer`.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class PartName(msgspec.Struct, frozen=True, array_like=True):
+    """Where a part stands and what it must be.
+
+    Attributes:
+        name: what the core calls it.
+        serial: the number in its key.
+        crc32: checksum of its body.
+    """
+
+    name: str
+    serial: int
+    crc32: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot's table of contents.
+
+    Attributes:
+        format: of this table.
+        epoch: of its owner.
+        offset: the source offset of the cut: the next record that is not in it.
+        cut_ms: wall clock of the cut, epoch ms; nothing is decided by it.
+        partitions: how many partitions the source topic had.
+        rejected: records rejected up to the cut, by reason.
+        parts: all that the state consists of.
+    """
+
+    format: int = FORMAT
+    epoch: int
+    offset: int
+    cut_ms: int
+    partitions: int
+    rejected: dict[str, int]
+    parts: list[PartName]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A complete snapshot as it was found: *parts* by name."""
+
+    manifest: Manifest
+    parts: Mapping[str, bytes]
+
+
+def claim_key(tp: TP, epoch: int, member: str) -> bytes:
+    """The key of *member*'s claim of *epoch*."""
+    return f"{tp.topic}/{tp.partition}/{epoch}/{_CLAIM}/{member}".encode()
+
+
+def part_key(tp: TP, epoch: int, serial: int) -> bytes:
+    """The key of a part."""
+    return f"{tp.topic}/{tp.partition}/{epoch}/{_PART}/{serial}".encode()
+
+
+def manifest_key(tp: TP, epoch: int) -> bytes:
+    """The key of the manifest of *epoch*."""
+    return f"{tp.topic}/{tp.partition}/{epoch}/{_MANIFEST}".encode()
+
+
+class Key(NamedTuple):
+    """A key of the state topic: *which* is the member of a claim, or the serial of a part."""
+
+    tp: TP
+    epoch: int
+    kind: str
+    which: str
+
+
+def read_key(key: bytes) -> Key | None:
+    """What *key* says, or None where it is no key of a state."""
+    found = _KEY.fullmatch(key.decode(errors="replace"))
+    if found is None:
+        return None
+    topic, partition, epoch, kind, which = found.groups(default="")
+    return Key(TP(topic, int(partition)), int(epoch), kind, which)
+
+
+class Ledger:
+    """The state topic's records of one partition, taken in the order of the log.
+
+    Attributes:
+        epoch: the highest epoch that was claimed; 0 before any claim.
+        owner: who claimed it first.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.owner = ""
+        self._keys: set[bytes] = set()
+        self._parts: dict[tuple[int, int], bytes] = {}
+        self._manifests: list[tuple[int, bytes]] = []
+
+    def take(self, key: Key, raw_key: bytes, value: bytes | None) -> None:
+        """Take the next record; one of an owner who has been replaced changes nothing."""
+        _, epoch, kind, which = key
+        if value is None:
+            self._keys.discard(raw_key)
+        else:
+            self._keys.add(raw_key)
+        if kind == _CLAIM:
+            if value is not None and epoch > self.epoch:
+                self.epoch = epoch
+                self.owner = which
+            return
+        if epoch < self.epoch:
+            return
+        if kind == _MANIFEST:
+            if value is not None:
+                self._manifests.append((epoch, value))
+            return
+        if value is None:
+            self._parts.pop((epoch, int(which)), None)
+        else:
+            self._parts[epoch, int(which)] = value
+
+    def keys(self) -> frozenset[bytes]:
+        """Every key that has a value, of whichever owner."""
+        return frozenset(self._keys)
+
+    def newest(self) -> Snapshot | None:
+        """The newest complete snapshot; None where there never was any.
+
+        Raises:
+            StateUnusable: there are some, and none of them can be used.
+        """
+        problem: StateUnusable | None = None
+        for epoch, body in reversed(self._manifests):
+            try:
+                return self._complete(epoch, body)
+            except StateUnusable as unusable:
+                problem = problem or unusable
+        if problem is not None:
+            raise problem
+        return None
+
+    def _complete(self, epoch: int, body: bytes) -> Snapshot:
+        manifest = _read_manifest(body)
+        parts = {}
+        for part in manifest.parts:
+            found = self._parts.get((epoch, part.serial))
+            if found is None:
+                raise StateUnusable("missing", "a part is missing")
+            if crc32(found) != part.crc32:
+                raise StateUnusable("damaged", "a part is damaged")
+            parts[part.name] = found
+        return Snapshot(manifest, parts)
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """The value of a manifest's record, with its checksum in front."""
+    body = msgspec.msgpack.encode(manifest)
+    return crc32(body).to_bytes(4, "big") + body
+
+
+def _read_manifest(value: bytes) -> Manifest:
+    body = value[4:]
+    if value[:4] != crc32(body).to_bytes(4, "big"):
+        raise StateUnusable("damaged", "its manifest is damaged")
+    try:
+        version = msgspec.msgpack.decode(body, type=_Versioned).format
+        if version > FORMAT:
+            raise StateUnusable(
+                "newer", f"its format {version} is newer than {FORMAT}, the newest known"
+            )
+        return msgspec.msgpack.decode(body, type=Manifest)
+    except msgspec.MsgspecError as unreadable:
+        raise StateUnusable("damaged", "its manifest cannot be read") from unreadable
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    format: int
+
+
+def of_partitions(
+    records: Iterable[tuple[bytes | None, bytes | None]], ledgers: Mapping[TP, Ledger]
+) -> None:
+    """Give each of *records* (key, value) to the ledger of its partition, where there is one."""
+    for raw_key, value in records:
+        key = read_key(raw_key or b"")
+        ledger = ledgers.get(key.tp) if key is not None else None
+        if key is not None and ledger is not None:
+            ledger.take(key, raw_key or b"", value)

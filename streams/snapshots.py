@@ -1,0 +1,298 @@
+"""Snapshots of the owned partitions: restored at an assignment, written every few seconds.
+
+A snapshot is one cut at one source offset. Its parts are written while the stream goes on; the
+manifest follows when all of them, and all rejected records before the offset, are acknowledged.
+Only then is what it replaces removed.
+"""
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from zlib import crc32
+
+from aiokafka.errors import KafkaError
+
+from streams.core.partition import Partition
+from streams.core.snapshot import Cutter, SnapshotUnusable
+from streams.ledger import (
+    Ledger,
+    Manifest,
+    PartName,
+    StateUnusable,
+    claim_key,
+    manifest_key,
+    part_key,
+    write_manifest,
+)
+from streams.reader import TP
+from streams.state_log import StateLog
+
+log = logging.getLogger(__name__)
+
+REST_PER_WORK: Final = 9.0
+"""While a cut is under way, encoding takes a tenth of the time."""
+
+LOOK_EVERY_S: Final = 0.2
+LAST_WITHIN_S: Final = 4.0
+RETRY_FROM_S: Final = 1.0
+RETRY_TO_S: Final = 30.0
+
+
+class PartitionsChanged(RuntimeError):
+    """A source topic has another number of partitions than its state was kept for."""
+
+
+class Source(Protocol):
+    """What is known of a partition besides its state; read between two batches."""
+
+    def next_offset(self, tp: TP) -> int | None:
+        """The offset after the last record that is in the state; None before the first."""
+
+    def rejected_of(self, tp: TP) -> Mapping[str, int]:
+        """How many of its records were rejected, by reason."""
+
+    async def acknowledged(self, tp: TP, offset: int) -> None:
+        """Return when every rejected record before *offset* has been written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A partition as its new owner begins with it.
+
+    Attributes:
+        partition: its state.
+        offset: where its source is to be read from; None for the first record.
+        rejected: records rejected before that, by reason.
+    """
+
+    partition: Partition
+    offset: int | None
+    rejected: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A partition of ours, and what the state topic holds of it."""
+
+    tp: TP
+    epoch: int
+    partitions: int
+    cutter: Cutter
+    keys: set[bytes]
+    offset: int | None
+    serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    written: dict[str, PartName] = field(default_factory=dict)
+    is_written: bool = False
+    written_s: float = field(default_factory=time.monotonic)
+    is_leaving: bool = False
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Snapshots:
+    """The state of this worker's partitions on the state topic.
+
+    Args:
+        state: the topic.
+        new: makes the state of a partition that begins anew.
+        restore: makes it from the parts of a snapshot; raises `SnapshotUnusable`.
+        every_s: the time from one snapshot of a partition to the next, at least.
+        seen_epoch: the highest epoch of a partition that was seen outside of the state topic.
+        accept_partitions: number of partitions that a source topic may have been changed to.
+        rebuild: ignore what is there.
+
+    Attributes:
+        rebuilt: how often a partition's state could not be used, by reason.
+    """
+
+    def __init__(
+        self,
+        state: StateLog,
+        *,
+        new: Callable[[], Partition],
+        restore: Callable[[Mapping[str, bytes]], Partition],
+        every_s: float,
+        seen_epoch: Callable[[TP], int] = lambda _: 0,
+        accept_partitions: int | None = None,
+        rebuild: bool = False,
+    ) -> None:
+        self.rebuilt: dict[str, int] = {}
+        self._state = state
+        self._new = new
+        self._restore = restore
+        self._every_s = every_s
+        self._seen_epoch = seen_epoch
+        self._accept_partitions = accept_partitions
+        self._rebuild = rebuild
+        self._owned: dict[TP, _Owned] = {}
+
+    def epoch(self, tp: TP) -> int:
+        """The epoch in which this worker owns *tp*; 0 where it does not."""
+        owned = self._owned.get(tp)
+        return owned.epoch if owned is not None else 0
+
+    def is_written(self, tp: TP) -> bool:
+        """Whether there is a snapshot of the epoch in which this worker owns *tp*."""
+        owned = self._owned.get(tp)
+        return owned is not None and owned.is_written
+
+    def ages_s(self) -> dict[TP, float]:
+        """How long ago the newest snapshot of each owned partition held all that was read."""
+        now = time.monotonic()
+        return {tp: now - owned.written_s for tp, owned in self._owned.items()}
+
+    async def take_over(self, tps: Collection[TP]) -> dict[TP, Held]:
+        """Claim partitions and restore their newest snapshots.
+
+        Raises:
+            PartitionsChanged: a source has another number of partitions than before.
+        """
+        ledgers = await self._state.take_over({tp: self._seen_epoch(tp) for tp in tps})
+        counts = {tp.topic: await self._state.partitions_of(tp.topic) for tp in tps}
+        held = {}
+        for tp, ledger in ledgers.items():
+            begin, offset = self._begin(tp, ledger, counts[tp.topic])
+            held[tp] = begin
+            self._owned[tp] = _Owned(
+                tp=tp,
+                epoch=ledger.epoch,
+                partitions=counts[tp.topic],
+                cutter=Cutter(begin.partition),
+                keys=set(ledger.keys()),
+                offset=offset,
+            )
+        return held
+
+    async def let_go(self, tps: Collection[TP], source: Source) -> None:
+        """Write a last snapshot of *tps*, if that is quickly done, and then no more of them."""
+        leaving = [owned for tp in tps if (owned := self._owned.get(tp)) is not None]
+        for owned in leaving:
+            owned.is_leaving = True
+        try:
+            async with asyncio.timeout(LAST_WITHIN_S):
+                for owned in leaving:
+                    await self._write_if_new(owned, source)
+        except (KafkaError, OSError, TimeoutError) as exc:
+            log.warning("the newest snapshots stay as they are: %r", exc)
+        finally:
+            for tp in tps:
+                self._owned.pop(tp, None)
+
+    async def keep(self, source: Source) -> None:
+        """Write snapshots for ever, of one partition after the other."""
+        wait_s = RETRY_FROM_S
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for owned in list(self._owned.values()):
+                if time.monotonic() - owned.written_s < self._every_s:
+                    continue
+                try:
+                    await self._write_if_new(owned, source)
+                    wait_s = RETRY_FROM_S
+                except (KafkaError, OSError) as exc:
+                    owned.cutter.forget()
+                    await self._state.stop()
+                    log.warning("a snapshot is not written yet: %r", exc)
+                    await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                    wait_s = min(RETRY_TO_S, 2 * wait_s)
+
+    async def _write_if_new(self, owned: _Owned, source: Source) -> None:
+        """Write a snapshot unless the newest one of this epoch already holds all that was read."""
+        async with owned.writing:
+            if not self._is_ours(owned):
+                return
+            offset = source.next_offset(owned.tp)
+            if offset is not None and (offset != owned.offset or not owned.is_written):
+                await self._write(owned, source, offset)
+            elif owned.is_written:
+                owned.written_s = time.monotonic()
+
+    def _begin(self, tp: TP, ledger: Ledger, partitions: int) -> tuple[Held, int | None]:
+        anew = Held(self._new(), None, {})
+        if self._rebuild:
+            return anew, None
+        try:
+            snapshot = ledger.newest()
+            if snapshot is None:
+                return anew, None
+            manifest = snapshot.manifest
+            if partitions not in (manifest.partitions, self._accept_partitions):
+                raise PartitionsChanged(
+                    f"{tp.topic} has {partitions} partitions and had {manifest.partitions}: its "
+                    "contacts may go on in another one than they began in; go on all the same "
+                    f"with: floorwatch worker --accept-partitions {partitions}"
+                )
+            partition = self._restore(snapshot.parts)
+        except (StateUnusable, SnapshotUnusable) as unusable:
+            reason = unusable.reason if isinstance(unusable, StateUnusable) else "other_settings"
+            self.rebuilt[reason] = self.rebuilt.get(reason, 0) + 1
+            log.warning(
+                "%s[%d] is read from its beginning: its snapshot cannot be used, since %s",
+                tp.topic,
+                tp.partition,
+                unusable,
+            )
+            return anew, None
+        return Held(partition, manifest.offset, manifest.rejected), manifest.offset
+
+    async def _write(self, owned: _Owned, source: Source, offset: int) -> None:
+        """Write one snapshot, cut now at *offset*; stop in the middle when it is ours no more.
+
+        Raises:
+            KafkaError: something could not be written.
+        """
+        tp, cutter = owned.tp, owned.cutter
+        rejected = dict(source.rejected_of(tp))
+        cut_ms = time.time_ns() // 1_000_000
+        if cutter.is_under_way:
+            cutter.forget()  # the one before was given up in the middle
+        cutter.begin()
+        under_way: list[asyncio.Future[Any]] = []
+        new: dict[str, PartName] = {}
+        while self._is_ours(owned):
+            began = time.monotonic()
+            part = cutter.next_part()
+            if part is None:
+                break
+            name, body = part
+            new[name] = PartName(name, next(owned.serials), crc32(body))
+            key = part_key(tp, owned.epoch, new[name].serial)
+            owned.keys.add(key)
+            took_s = time.monotonic() - began
+            under_way.append(await self._state.send(tp, key, body))
+            await asyncio.sleep(0 if owned.is_leaving else REST_PER_WORK * took_s)
+        await asyncio.gather(*under_way)
+        await source.acknowledged(tp, offset)
+        if not self._is_ours(owned):
+            return
+        known = owned.written | new
+        written = {name: known[name] for name in cutter.names()}
+        manifest = Manifest(
+            epoch=owned.epoch,
+            offset=offset,
+            cut_ms=cut_ms,
+            partitions=owned.partitions,
+            rejected=rejected,
+            parts=list(written.values()),
+        )
+        key = manifest_key(tp, owned.epoch)
+        await (await self._state.send(tp, key, write_manifest(manifest)))
+        owned.written, owned.offset, owned.is_written = written, offset, True
+        owned.written_s = time.monotonic()
+        kept = {key, claim_key(tp, owned.epoch, self._state.member)}
+        kept |= {part_key(tp, owned.epoch, part.serial) for part in written.values()}
+        await self._remove(owned, kept)
+
+    async def _remove(self, owned: _Owned, kept: set[bytes]) -> None:
+        """Remove everything of the partition but what is *kept*."""
+        gone = owned.keys - kept
+        await asyncio.gather(*[await self._state.send(owned.tp, key, None) for key in gone])
+        owned.keys = kept
+
+    def _is_ours(self, owned: _Owned) -> bool:
+        """Whether the partition has neither been let go nor taken over by anybody else."""
+        return self._owned.get(owned.tp) is owned and self._seen_epoch(owned.tp) <= owned.epoch

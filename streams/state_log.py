@@ -1,0 +1,189 @@
+"""The state topic at the broker: whoever owns a partition takes it over from there."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, Final
+from zlib import crc32
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.ledger import Ledger, claim_key, of_partitions
+from streams.reader import TP
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES: Final = 1_000_000
+FETCH_BYTES: Final = 8 << 20
+RETRY_FROM_S: Final = 0.2
+RETRY_TO_S: Final = 10.0
+STOP_WITHIN_S: Final = 2.0
+
+
+class StateLog:
+    """The state topic as one worker reads and writes it.
+
+    Args:
+        bootstrap: `HOST:PORT`, several separated by commas.
+        topic: has to be there, compacted.
+        member: this worker's name in claims; no other worker ever has the same.
+        security: further arguments of every aiokafka client, such as `security_protocol`.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        member: str,
+        *,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.member = member
+        self._topic = topic
+        self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+        self._partitions = 0
+
+    async def stop(self) -> None:
+        """Disconnect; what is not acknowledged by then never was."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(producer.stop(), STOP_WITHIN_S)
+
+    async def take_over(self, epochs: Mapping[TP, int]) -> dict[TP, Ledger]:
+        """Claim partitions and read what their owners before have left.
+
+        Tries until the broker answers. Each claim is of an epoch above all that were claimed
+        before, and above the one given for the partition.
+
+        Args:
+            epochs: the partitions, with the highest epoch that was seen of each elsewhere.
+
+        Returns:
+            The ledger of each partition, read beyond the claim, which it names as the newest.
+        """
+        wait_s = RETRY_FROM_S
+        while True:
+            try:
+                return await self._take_over(epochs)
+            except (KafkaError, OSError) as exc:
+                log.warning("the state of %d partitions is not read yet: %r", len(epochs), exc)
+                await self.stop()
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
+            wait_s = min(RETRY_TO_S, 2 * wait_s)
+
+    async def send(self, tp: TP, key: bytes, value: bytes | None) -> "asyncio.Future[Any]":
+        """Hand a record of *tp* to the client; the future is its acknowledgement.
+
+        Raises:
+            KafkaError: the broker cannot be reached. The future may raise it, too.
+        """
+        producer = await self._connected()
+        place = self._place(tp)
+        sent: asyncio.Future[Any] = await producer.send(
+            self._topic, value, key=key, partition=place
+        )
+        return sent
+
+    async def look(self, tps: Collection[TP]) -> dict[TP, Ledger]:
+        """Read what there is of *tps*, and claim nothing.
+
+        Raises:
+            KafkaError: the broker cannot be reached.
+        """
+        await self._connected()
+        ledgers = {tp: Ledger() for tp in tps}
+        async with self._reading({self._place(tp) for tp in tps}) as consumer:
+            await _read_to(consumer, await consumer.end_offsets(consumer.assignment()), ledgers)
+        return ledgers
+
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions *topic* has at present.
+
+        Raises:
+            KafkaError: the broker cannot be reached.
+        """
+        return len(await (await self._connected()).partitions_for(topic))
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            return self._producer or await self._connect()
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_REQUEST_BYTES,
+            **self._client,
+        )
+        try:
+            await producer.start()
+            self._partitions = len(await producer.partitions_for(self._topic))
+        except BaseException:
+            with contextlib.suppress(KafkaError, OSError):
+                await producer.stop()
+            raise
+        self._producer = producer
+        return producer
+
+    def _place(self, tp: TP) -> int:
+        """Partitions of one topic go to different places, so that none is read with another."""
+        return (crc32(tp.topic.encode()) + tp.partition) % self._partitions
+
+    async def _take_over(self, epochs: Mapping[TP, int]) -> dict[TP, Ledger]:
+        await self._connected()
+        ledgers = {tp: Ledger() for tp in epochs}
+        async with self._reading({self._place(tp) for tp in epochs}) as consumer:
+            await _read_to(consumer, await consumer.end_offsets(consumer.assignment()), ledgers)
+            left: Collection[TP] = list(epochs)
+            while left:
+                claimed = {tp: max(ledgers[tp].epoch, epochs[tp]) + 1 for tp in left}
+                await _read_to(consumer, await self._claim(claimed), ledgers)
+                left = [
+                    tp
+                    for tp in left
+                    if (ledgers[tp].epoch, ledgers[tp].owner) != (claimed[tp], self.member)
+                ]
+        return ledgers
+
+    @contextlib.asynccontextmanager
+    async def _reading(self, places: set[int]) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            **self._client,
+        )
+        try:
+            await consumer.start()
+            consumer.assign([TopicPartition(self._topic, place) for place in places])
+            await consumer.seek_to_beginning()
+            yield consumer
+        finally:
+            with contextlib.suppress(KafkaError, OSError):
+                await consumer.stop()
+
+    async def _claim(self, epochs: Mapping[TP, int]) -> dict[TopicPartition, int]:
+        """Write the claims; the offsets behind them."""
+        ends: dict[TopicPartition, int] = {}
+        for tp, epoch in epochs.items():
+            sent = await self.send(tp, claim_key(tp, epoch, self.member), self.member.encode())
+            written = await sent
+            place = TopicPartition(self._topic, written.partition)
+            ends[place] = max(ends.get(place, 0), written.offset + 1)
+        return ends
+
+
+async def _read_to(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], ledgers: Mapping[TP, Ledger]
+) -> None:
+    """Give the ledgers all records before *ends*; what compaction removed is skipped."""
+    for place, end in ends.items():
+        while await consumer.position(place) < end:
+            polled = await consumer.getmany(*ends, timeout_ms=500)
+            for records in polled.values():
+                of_partitions(((record.key, record.value) for record in records), ledgers)

@@ -1,0 +1,251 @@
+"""State on a real Kafka: who owns a partition, and what its next owner finds."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+from streams.core.partition import Partition
+from streams.core.policy import PolicyBook
+from streams.core.snapshot import restore
+from streams.ledger import Manifest, manifest_key, part_key, read_key, write_manifest
+from streams.local_kafka import LocalKafka
+from streams.reader import TP
+from streams.settings import Settings, Topics
+from streams.snapshots import Held, PartitionsChanged, Snapshots
+from streams.state_log import StateLog
+from streams.topic_creation import create_topics
+from streams.topics import ensure_own_topics, state_topic
+from tests.support.core_events import call, net, tell
+
+NAMES = (f"state-{number}" for number in itertools.count())
+
+
+class AtOffset:
+    """A source of which so much is in the state; nothing of it was rejected."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[TP, int] = {}
+        self.rejections = asyncio.Event()
+        self.rejections.set()
+
+    def next_offset(self, tp: TP) -> int | None:
+        return self.offsets.get(tp)
+
+    def rejected_of(self, tp: TP) -> Mapping[str, int]:
+        return {"future": 3}
+
+    async def acknowledged(self, tp: TP, offset: int) -> None:
+        await self.rejections.wait()
+
+
+class Member:
+    """A worker as far as its state goes."""
+
+    def __init__(self, settings: Settings, name: str, **options: object) -> None:
+        self.log = StateLog(settings.bootstrap, state_topic(settings), name)
+        self.source = AtOffset()
+        self.snapshots = Snapshots(
+            self.log,
+            new=lambda: Partition(PolicyBook()),
+            restore=lambda parts: restore(parts, PolicyBook()),
+            every_s=0.0,
+            **options,  # type: ignore[arg-type]
+        )
+
+    async def owns(self, tp: TP) -> Held:
+        """Take *tp* over."""
+        return (await self.snapshots.take_over([tp]))[tp]
+
+    async def writes(self, tp: TP, offset: int) -> None:
+        """Write a snapshot at *offset*, and no more."""
+        self.source.offsets[tp] = offset
+        await self.snapshots.let_go([tp], self.source)
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka) -> Settings:
+    name = next(NAMES)
+    topics = Topics(calls=f"{name}.calls", chats=None, queues=None)
+    settings = Settings(name=name, bootstrap=kafka.bootstrap, topics=topics)
+    create_topics(kafka.bootstrap, {f"{name}.calls": 2})
+    ensure_own_topics(settings)
+    return settings
+
+
+@pytest.fixture
+async def member(settings: Settings) -> AsyncIterator[Callable[..., Member]]:
+    """Makes members of the installation."""
+    made: list[Member] = []
+
+    def make(name: str, **options: object) -> Member:
+        made.append(Member(settings, name, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.log.stop()
+
+
+@pytest.fixture
+def calls(settings: Settings) -> TP:
+    return TP(f"{settings.name}.calls", 1)
+
+
+async def left(settings: Settings) -> dict[bytes, bytes | None]:
+    """What compaction leaves of the state topic."""
+    found: dict[bytes, bytes | None] = {}
+    places = [TopicPartition(state_topic(settings), number) for number in range(2)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+        for place, end in (await consumer.end_offsets(places)).items():
+            while await consumer.position(place) < end:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found |= {record.key: record.value for record in records}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+async def test_the_next_owner_goes_on_where_the_last_one_stood(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben = member("ann"), member("ben")
+    anew = await ann.owns(calls)
+    tell(anew.partition, [call(0, "queued"), call(5, "answered")])
+    await ann.writes(calls, 42)
+
+    held = await ben.owns(calls)
+
+    assert (anew.offset, anew.rejected) == (None, {})
+    assert (held.offset, held.rejected) == (42, {"future": 3})
+    assert net(held.partition) == net(anew.partition)
+    assert net(held.partition)["answered:true"] == 1
+
+
+async def test_whoever_takes_a_partition_over_has_the_higher_epoch(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben = member("ann"), member("ben", seen_epoch=lambda _: 7)
+
+    await ann.owns(calls)
+    await ben.owns(calls)
+
+    assert (ann.snapshots.epoch(calls), ben.snapshots.epoch(calls)) == (1, 8)
+
+
+async def test_of_many_who_claim_at_once_each_has_an_epoch_of_its_own(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    members = [member(f"member-{number}") for number in range(6)]
+
+    await asyncio.gather(*(each.owns(calls) for each in members))
+
+    assert len({each.snapshots.epoch(calls) for each in members}) == 6
+
+
+async def test_a_snapshot_of_whoever_was_replaced_counts_for_nothing(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben, eve = member("ann"), member("ben"), member("eve")
+    mine = await ann.owns(calls)
+    tell(mine.partition, [call(0, "queued")])
+    await ben.owns(calls)
+    await ann.writes(calls, 42)
+
+    assert (await eve.owns(calls)).offset is None
+
+
+async def test_what_a_snapshot_replaces_is_removed_behind_it(
+    member: Callable[..., Member], settings: Settings, calls: TP
+) -> None:
+    ann = member("ann")
+    for offset in (10, 20, 30):
+        held = await ann.owns(calls)
+        tell(held.partition, [call(offset, "queued", contact=f"c-{offset}")])
+        await ann.writes(calls, offset)
+
+    keys = [read_key(key) for key in await left(settings)]
+
+    assert {key.epoch for key in keys if key is not None} == {3}
+    kinds = Counter(key.kind for key in keys if key is not None)
+    assert (kinds["claim"], kinds["manifest"]) == (1, 1)
+    assert kinds["part"] == len(keys) - 2 > 0
+
+
+async def test_a_snapshot_waits_for_the_rejected_records_before_it(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben = member("ann"), member("ben")
+    tell((await ann.owns(calls)).partition, [call(0, "queued")])
+    ann.source.rejections.clear()
+    writing = asyncio.create_task(ann.writes(calls, 42))
+    await asyncio.sleep(0.5)
+    assert not writing.done()
+    ann.source.rejections.set()
+    await writing
+
+    assert (await ben.owns(calls)).offset == 42
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [(b"torn", "damaged"), (None, "missing")], ids=["torn", "no part"]
+)
+async def test_a_snapshot_that_cannot_be_used_means_the_beginning_and_is_told(
+    member: Callable[..., Member], calls: TP, body: bytes | None, reason: str
+) -> None:
+    ann, ben = member("ann"), member("ben")
+    tell((await ann.owns(calls)).partition, [call(0, "queued")])
+    await ann.writes(calls, 42)
+    await (await ann.log.send(calls, part_key(calls, 1, 1), body))
+
+    held = await ben.owns(calls)
+
+    assert held.offset is None
+    assert ben.snapshots.rebuilt == {reason: 1}
+
+
+async def test_a_format_that_is_newer_than_ours_means_the_beginning(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben = member("ann"), member("ben")
+    await ann.owns(calls)
+    newer = Manifest(format=99, epoch=1, offset=42, cut_ms=0, partitions=2, rejected={}, parts=[])
+    await (await ann.log.send(calls, manifest_key(calls, 1), write_manifest(newer)))
+
+    assert (await ben.owns(calls)).offset is None
+    assert ben.snapshots.rebuilt == {"newer": 1}
+
+
+async def test_who_is_told_to_rebuild_begins_anew(member: Callable[..., Member], calls: TP) -> None:
+    ann, ben = member("ann"), member("ben", rebuild=True)
+    tell((await ann.owns(calls)).partition, [call(0, "queued")])
+    await ann.writes(calls, 42)
+
+    assert (await ben.owns(calls)).offset is None
+    assert ben.snapshots.rebuilt == {}
+
+
+async def test_another_number_of_partitions_is_refused_unless_it_is_accepted(
+    kafka: LocalKafka, member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben, eve = member("ann"), member("ben"), member("eve", accept_partitions=3)
+    tell((await ann.owns(calls)).partition, [call(0, "queued")])
+    await ann.writes(calls, 42)
+    await add_partitions(kafka.bootstrap, calls.topic, 3)
+
+    with pytest.raises(PartitionsChanged, match=r"3 partitions and had 2.*--accept-partitions 3"):
+        await ben.owns(calls)
+    assert (await eve.owns(calls)).offset == 42
+
+
+async def add_partitions(bootstrap: str, topic: str, count: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(count)})
+    finally:
+        await admin.close()
