@@ -57,6 +57,7 @@ from streams.topics import (
     floor_topic,
     how_to_create,
     look,
+    own_topics,
     rejected_topic,
     state_topic,
 )
@@ -176,8 +177,7 @@ def installation(
     yield Finding("ok", f"settings: {queues} queues named, clock {settings.clock}")
     names = settings.topics.in_use()
     try:
-        own = (rejected_topic(settings), state_topic(settings), floor_topic(settings))
-        cluster = look(settings.bootstrap, [*names, *own])
+        cluster = look(settings.bootstrap, [*names, *own_topics(settings)])
     except BrokerUnreachable as silent:
         yield Finding("FAIL", f"broker: {silent}")
         return
@@ -185,9 +185,9 @@ def installation(
     for name in names:
         yield from _source_topic(name, cluster, settings)
     yield from _rejected_topic(cluster, settings)
-    for name in own[1:]:
+    for name in (state_topic(settings), floor_topic(settings)):
         yield from _own_topic(name, cluster)
-    if state and own[1] in cluster.topics:
+    if state and state_topic(settings) in cluster.topics:
         yield from _kept_state(cluster, settings)
 
 

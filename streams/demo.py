@@ -30,7 +30,7 @@ from streams.settings import Settings, load_settings
 from streams.simulate import STEP_S, play
 from streams.simulator import Incident, Simulation, default_centre, zone_where_it_is
 from streams.simulator.incidents import IncidentKind
-from streams.topics import PARTITIONS, ensure_topics, rejected_topic, remove_topics
+from streams.topics import PARTITIONS, ensure_topics, own_topics, remove_topics
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 6066
@@ -418,7 +418,7 @@ def _own_kafka() -> Iterator[str]:
 def _remove(settings: Settings) -> None:
     """Leave somebody else's Kafka as it was."""
     with contextlib.suppress(Exception):
-        remove_topics(settings.bootstrap, [*settings.topics.in_use(), rejected_topic(settings)])
+        remove_topics(settings.bootstrap, [*settings.topics.in_use(), *own_topics(settings)])
 
 
 @contextlib.contextmanager

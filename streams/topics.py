@@ -134,6 +134,11 @@ def floor_topic(settings: Settings) -> str:
     return f"{settings.name}.floor"
 
 
+def own_topics(settings: Settings) -> tuple[str, ...]:
+    """All topics that are the installation's own."""
+    return rejected_topic(settings), state_topic(settings), floor_topic(settings)
+
+
 def look(bootstrap: str, names: Iterable[str]) -> Cluster:
     """The cluster at *bootstrap*, with those topics of *names* that are there.
 

@@ -257,12 +257,9 @@ class _Shelf:
         for key, item in items.items():
             if key in self._items and self._items[key] == item:
                 continue
-            body = self._write(key, item)
-            is_same = self._bodies.get(key) == body
             self._items[key] = item
-            self._bodies[key] = body
-            if not is_same:
-                changed.add(self._place[key] if key in self._place else self._add(key))
+            self._bodies[key] = self._write(key, item)
+            changed.add(self._place[key] if key in self._place else self._add(key))
         for number in sorted(changed):
             self._split(number, changed)
         return [

@@ -1,10 +1,11 @@
 """What partitions say, sent, read back and put together: the floor is the same on every way."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -460,6 +461,66 @@ def test_a_frame_is_not_there_before_all_of_it_is() -> None:
     (records,) = records_of([frame_of(a_little_of_everything(), ms(60))])
 
     assert all(read([*records[:at], *records[at + 1 :]]) == [] for at in range(len(records)))
+
+
+def test_the_three_newest_frames_are_read_and_what_is_the_same_in_them_is_one_object() -> None:
+    partition = told(
+        call(0, "queued"),
+        *(call(0, "queued", contact=f"c-{n}", queue=f"queue-{n}") for n in range(16)),
+    )
+    framer, writer, log = Framer(partition), FrameWriter(), FrameLog()
+    for second in range(60, 67):
+        tell(partition, [call(second, "queued", contact=f"d-{second}")])
+        partition.advance(ms(second))
+        for suffix, value in writer.records(framer.frame(ms(second))):
+            log.take(suffix, value)
+        if second > 63:
+            found = log.frames()
+            assert [frame.second_ms for frame in found] == [ms(second - at) for at in (2, 1, 0)]
+
+    assert all(one is other for one, other in zip(found, log.frames(), strict=True))
+    totals = [frame.queues["queue-15", "voice"].totals for frame in found]
+    assert totals[0] is totals[1] is totals[2]
+
+
+def test_a_queue_that_leaves_a_chunk_is_not_read_any_more() -> None:
+    agents = {"agent": "a-1", "state": "available", "queues": ["sales", "service"]}
+    frame = frame_of(told(event(0, "agent.changed", **agents)), ms(60))
+    only_sales = {name: each for name, each in frame.staffed.items() if name == "sales"}
+    after = replace(frame, serial=2, staffed=only_sales)
+
+    written = records_of([frame, after])
+
+    assert plain(read(sum(written, []))[-1]) == plain(after)
+
+
+def spoilt(records: Records, spoil: Callable[[str, Any], None]) -> FrameLog:
+    """What is read of *records* once *spoil* has changed what they hold."""
+    log = FrameLog()
+    for suffix, value in records:
+        held = msgspec.msgpack.decode(value or b"", strict=False)
+        spoil(suffix, held)
+        log.take(suffix, msgspec.msgpack.encode(held))
+    assert log.frames() == []
+    return log
+
+
+def test_what_is_right_but_for_its_format_or_its_counts_is_not_read_either() -> None:
+    (records,) = records_of([frame_of(a_little_of_everything(), ms(60))])
+
+    def of_newer_format(suffix: str, held: Any) -> None:
+        held[0] += suffix == HEAD
+
+    def with_one_window_counter_less(suffix: str, held: Any) -> None:
+        if suffix == "windows.1":
+            held[3][0][1]["5m"][0].pop()
+
+    def with_one_edge_more(suffix: str, held: Any) -> None:
+        if suffix == "queues.1":
+            held[2][0].append(10**9)
+
+    for spoil in (of_newer_format, with_one_window_counter_less, with_one_edge_more):
+        assert spoilt(records, spoil).unusable == 1
 
 
 @pytest.mark.parametrize("value", [b"", b"\xc1", b"\x92\x02\x01", b"\x90"], ids=repr)

@@ -177,7 +177,9 @@ def test_with_a_kafka_that_is_there_it_uses_topics_of_its_own_and_removes_them(
     demos.append(demo)
     demo.say("the wall is live")
     name = demo.floor()["name"]
-    topics = [f"{name}.{topic}" for topic in ("calls", "chats", "queues", "rejected")]
+    topics = [
+        f"{name}.{topic}" for topic in ("calls", "chats", "queues", "rejected", "state", "floor")
+    ]
     assert look(kafka.bootstrap, topics).topics.keys() == set(topics)
 
     demo.process.send_signal(signal.SIGTERM)
