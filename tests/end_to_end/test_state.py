@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,7 +21,9 @@ from streams.snapshots import Held, PartitionsChanged, Snapshots
 from streams.state_log import StateLog
 from streams.topic_creation import create_topics
 from streams.topics import ensure_own_topics, state_topic
+from tests.support.commands import floorwatch
 from tests.support.core_events import call, net, tell
+from tests.support.running import settings_file
 
 NAMES = (f"state-{number}" for number in itertools.count())
 
@@ -240,6 +243,33 @@ async def test_another_number_of_partitions_is_refused_unless_it_is_accepted(
     with pytest.raises(PartitionsChanged, match=r"3 partitions and had 2.*--accept-partitions 3"):
         await ben.owns(calls)
     assert (await eve.owns(calls)).offset == 42
+
+
+async def test_check_says_what_is_kept_of_each_partition(
+    tmp_path: Path, settings: Settings, member: Callable[..., Member], calls: TP
+) -> None:
+    ann = member("ann")
+    tell((await ann.owns(calls)).partition, [call(0, "queued")])
+    await ann.writes(calls, 42)
+    other = TP(calls.topic, 0)
+    await ann.owns(other)
+    await (await ann.log.send(other, manifest_key(other, 1), b"torn"))
+    plain = {
+        "name": settings.name,
+        "bootstrap": settings.bootstrap,
+        "topics": {"calls": calls.topic, "chats": "off", "queues": "off"},
+    }
+
+    path = str(settings_file(tmp_path, plain))
+    checked = await asyncio.to_thread(floorwatch, "check", "--settings", path, "--state")
+
+    lines = [line for line in checked.stdout.splitlines() if "state of" in line]
+    assert lines[0] == (
+        f"warn  state of {other.topic}[0]: its manifest is damaged; the next owner reads the "
+        "partition from its beginning"
+    )
+    assert lines[1].startswith(f"ok    state of {calls.topic}[1]: epoch 1, offset 42, ")
+    assert checked.returncode == 0
 
 
 async def add_partitions(bootstrap: str, topic: str, count: int) -> None:
