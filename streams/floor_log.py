@@ -13,18 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.own_producer import OwnProducer
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES: Final = 1_000_000
 RETRY_FROM_S: Final = 0.2
 RETRY_TO_S: Final = 10.0
 SENT_WITHIN_S: Final = 5.0
-STOP_WITHIN_S: Final = 2.0
 
 _KEY: Final = re.compile(rb"([A-Za-z0-9._-]+)/(\d+)/(\d+)/([a-z0-9.]+)")
 
@@ -61,16 +60,12 @@ class FloorLog:
         self._topic = topic
         self._take = take
         self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
-        self._producer: AIOKafkaProducer | None = None
-        self._connecting = asyncio.Lock()
+        self._producer = OwnProducer(self._client)
         self._keys: dict[TP, dict[int, set[str]]] = {}
 
     async def stop(self) -> None:
         """Disconnect the writing side."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), STOP_WITHIN_S)
+        await self._producer.stop()
 
     async def write(self, tp: TP, epoch: int, records: Sequence[tuple[str, bytes | None]]) -> None:
         """Write *records* of *tp*, each with the end of its key, and wait until they are there.
@@ -80,7 +75,7 @@ class FloorLog:
             TimeoutError: it took too long.
         """
         async with asyncio.timeout(SENT_WITHIN_S):
-            producer = await self._connected()
+            producer = await self._producer.connected()
             sent = [
                 await producer.send(
                     self._topic, body, key=f"{tp.topic}/{tp.partition}/{epoch}/{end}".encode()
@@ -142,23 +137,3 @@ class FloorLog:
         else:
             ends.add(end)
         self._take(tp, epoch, end, value)
-
-    async def _connected(self) -> AIOKafkaProducer:
-        async with self._connecting:
-            return self._producer or await self._connect()
-
-    async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=MAX_REQUEST_BYTES,
-            **self._client,
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            with contextlib.suppress(KafkaError, OSError):
-                await producer.stop()
-            raise
-        self._producer = producer
-        return producer

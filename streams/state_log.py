@@ -12,15 +12,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.ledger import Ledger, claim_key, of_partitions
+from streams.own_producer import OwnProducer
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES: Final = 1_000_000
 FETCH_BYTES: Final = 8 << 20
 RETRY_FROM_S: Final = 0.2
 RETRY_TO_S: Final = 10.0
-STOP_WITHIN_S: Final = 2.0
 
 
 class StateLog:
@@ -44,16 +43,12 @@ class StateLog:
         self.member = member
         self._topic = topic
         self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
-        self._producer: AIOKafkaProducer | None = None
-        self._connecting = asyncio.Lock()
+        self._producer = OwnProducer(self._client)
         self._partitions = 0
 
     async def stop(self) -> None:
         """Disconnect; what is not acknowledged by then never was."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), STOP_WITHIN_S)
+        await self._producer.stop()
 
     async def take_over(self, epochs: Mapping[TP, int]) -> dict[TP, Ledger]:
         """Claim partitions and read what their owners before have left.
@@ -111,24 +106,9 @@ class StateLog:
         return len(await (await self._connected()).partitions_for(topic))
 
     async def _connected(self) -> AIOKafkaProducer:
-        async with self._connecting:
-            return self._producer or await self._connect()
-
-    async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=MAX_REQUEST_BYTES,
-            **self._client,
-        )
-        try:
-            await producer.start()
+        producer = await self._producer.connected()
+        if not self._partitions:
             self._partitions = len(await producer.partitions_for(self._topic))
-        except BaseException:
-            with contextlib.suppress(KafkaError, OSError):
-                await producer.stop()
-            raise
-        self._producer = producer
         return producer
 
     def _place(self, tp: TP) -> int:
