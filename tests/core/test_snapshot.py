@@ -17,7 +17,20 @@ from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.snapshot import FORMAT, Cutter, SnapshotUnusable, restore
 from streams.core.tally import Histogram, exact
-from tests.support.core_events import HOUR, MINUTE, Told, call, chat, event, ms, policy, tell, told
+from tests.support.core_events import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Told,
+    call,
+    chat,
+    event,
+    ms,
+    policy,
+    sales,
+    tell,
+    told,
+)
 from tests.support.core_floor import book_of
 from tests.support.core_state import differences, state_of
 from tests.support.histories import (
@@ -181,11 +194,22 @@ def staffing_events(draw: st.DrawFn, base_ms: int) -> list[Record]:
     return records
 
 
+def talk(messages: int, base_ms: int) -> list[Record]:
+    """A chat with more messages than are kept, so that of some only the id is."""
+    plain = {"source": "desk", "contact": "talk", "channel": "chat", "type": "contact.messaged"}
+    times = [base_ms + number * 1_000 for number in range(messages)]
+    return [
+        (time_ms, {"id": f"m-{number}", "time": to_text(time_ms), **plain})
+        for number, time_ms in enumerate(times)
+    ]
+
+
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     history = draw(histories(max_contacts=6))
     log = unruly(draw, history) if draw(st.booleans()) else permuted(draw, history)
     log += draw(staffing_events(history.base_ms))
+    log += 2 * talk(draw(st.sampled_from((0, 0, 0, 20, 40))), history.base_ms)
     log.sort(key=lambda record: record[0])
     policy = history.policy
     options = {
@@ -211,14 +235,15 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @given(plans())
 def test_restored_from_any_cut_nothing_is_different_ever_after(plan: Plan) -> None:
-    lasting = Partition(plan.book(), **plan.options)
+    lasting, unwatched = (Partition(plan.book(), **plan.options) for _ in range(2))
     shelf = Shelf(lasting, part_bytes=plan.part_bytes)
     states = []
     complete: list[tuple[int, Parts]] = []
     begun = 0
     for number, (step, cut) in enumerate(zip(plan.steps, plan.cuts, strict=True)):
         step(lasting)
-        states.append(state_of(lasting))
+        step(unwatched)
+        states.append(state_of(unwatched))
         if cut < 0 and not shelf.cutter.is_under_way:
             shelf.cutter.begin()
             begun = number
@@ -228,6 +253,7 @@ def test_restored_from_any_cut_nothing_is_different_ever_after(plan: Plan) -> No
         shelf.write()
         complete.append((begun, dict(shelf.parts)))
 
+    assert_same(state_of(lasting), states[-1])
     for begun, parts in complete[-3:]:
         restored = plan.restored(parts)
         assert_same(state_of(restored), states[begun])
@@ -322,18 +348,69 @@ def test_forgetting_contacts_writes_none_of_them_again_and_drops_a_block_without
 
 def test_blocks_in_which_few_are_left_are_put_together() -> None:
     partition = Partition(PolicyBook(), limits=SHORT, block_contacts=8)
+    shelf = Shelf(partition)
     for number in range(64):
         kind = "queued" if number % 8 == 0 else "refused"
         tell(partition, [call(number, kind, contact=f"c-{number}", channel="email", reason="full")])
+    partition.advance(ms(64))
+    assert len(blocks(list(shelf.cut()))) == 8
     partition.arrive(ms(HOUR))
     partition.advance(ms(HOUR))
-    assert len(partition.lives) == len(partition.blocks) == 8
-    shelf = Shelf(partition)
+    assert len(partition.lives) == 8
 
     parts = shelf.cut()
 
     assert len(blocks(list(parts))) == 5  # four of them into one; three and the newest are left
+    assert blocks(shelf.written) == {"contacts/3"}
     restored = restore(parts, PolicyBook(), limits=SHORT, block_contacts=8)
+    assert_same(state_of(restored), state_of(partition))
+
+
+def test_days_that_are_dropped_are_dropped_from_the_parts_although_nothing_was_counted() -> None:
+    slow = policy(channels={"voice": {"threshold": "5d", "expires_after": "14d"}})
+    partition = told(call(0, "queued"), policies=slow)
+    tell(partition, [call(day * DAY, "refused", contact="no", reason="full") for day in (1, 2, 3)])
+    partition.advance(ms(3 * DAY))
+    tell(partition, [call(3 * DAY + 1, "answered")])  # counts on the day on which it was queued
+    partition.advance(ms(3 * DAY + 5))
+    shelf = Shelf(partition)
+    before = shelf.cut()
+
+    partition.advance(ms(3 * DAY + HOUR))
+    parts = shelf.cut()
+
+    assert len(sales(partition).days) == 3
+    assert len(sales(restore(before, PolicyBook())).days) == 4
+    assert_same(state_of(restore(parts, PolicyBook())), state_of(partition))
+
+
+def test_of_a_contact_that_came_again_the_life_that_is_forgotten_is_gone_from_the_parts() -> None:
+    partition = told(call(0, "ended"), call(70, "ended"), limits=SHORT, now_s=71)
+    shelf = Shelf(partition)
+    shelf.cut()
+    partition.arrive(ms(HOUR))
+
+    partition.advance(ms(125))
+    parts = shelf.cut()
+
+    assert partition.lives["c-1"].earlier is None
+    assert_same(state_of(restore(parts, PolicyBook(), limits=SHORT)), state_of(partition))
+
+
+def test_a_contact_is_looked_at_again_when_it_would_have_been() -> None:
+    """It has rested, but records of its partition are too old for it to be forgotten."""
+    partition = told(call(0, "ended"), limits=SHORT, now_s=1)
+    shelf = Shelf(partition)
+    shelf.cut()
+
+    for now_s in (130, 200):
+        partition.advance(ms(now_s))
+        restored = restore(shelf.cut(), PolicyBook(), limits=SHORT)
+        assert_same(state_of(restored), state_of(partition))
+    assert blocks(shelf.written) == set()
+
+    tell(partition, [call(-10, "ended", contact="old")])  # should have been looked at before
+    restored = restore(shelf.cut(), PolicyBook(), limits=SHORT)
     assert_same(state_of(restored), state_of(partition))
 
 

@@ -44,7 +44,8 @@ def state_of(partition: Partition) -> dict[str, Any]:
         "contacts": {contact: _lives(newest) for contact, newest in partition.lives.items()},
         "contacts in order": list(partition.lives),
         "held back": {
-            number: [_held(*item) for item in items] for number, items in partition.ahead.items()
+            number: sorted((_held(*item) for item in items), key=repr)
+            for number, items in partition.ahead.items()
         },
         "staffing": {name: _copied(getattr(staffing, name)) for name in KEPT_BY_STAFFING},
         "agents by state": staffing.agents_by_state(),
