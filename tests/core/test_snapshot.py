@@ -380,8 +380,8 @@ def test_days_that_are_dropped_are_dropped_from_the_parts_although_nothing_was_c
     parts = shelf.cut()
 
     assert len(sales(partition).days) == 3
-    assert len(sales(restore(before, PolicyBook())).days) == 4
-    assert_same(state_of(restore(parts, PolicyBook())), state_of(partition))
+    assert len(sales(restore(before, slow)).days) == 4
+    assert_same(state_of(restore(parts, slow)), state_of(partition))
 
 
 def test_of_a_contact_that_came_again_the_life_that_is_forgotten_is_gone_from_the_parts() -> None:
@@ -423,7 +423,7 @@ def test_no_part_is_larger_than_allowed(part_bytes: int) -> None:
 
     assert max(map(len, parts.values())) <= part_bytes
     assert len(parts) > 30_000 // part_bytes
-    assert_same(state_of(restore(parts, PolicyBook())), state_of(partition))
+    assert_same(state_of(restore(parts, slow)), state_of(partition))
 
 
 def test_nobody_appears_in_the_name_of_a_part() -> None:

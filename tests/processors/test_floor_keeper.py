@@ -1,7 +1,8 @@
 """What a worker shows while it is behind, read to the end, or without news from its sources."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -45,6 +46,13 @@ class NothingRejected:
         return None
 
     async def room(self) -> None:
+        return
+
+
+class AllRejected(NothingRejected):
+    """Where any record may go."""
+
+    def put(self, tp: TP, offset: int, reason: str, value: bytes | None, timestamp: int) -> None:
         return
 
 
@@ -157,12 +165,69 @@ def test_the_first_catch_up_is_when_all_partitions_are_read_to_their_end(
     assert COUNTER in series(keeper)
 
 
-def test_a_worker_without_partitions_has_not_caught_up(settings: Settings, topics: Topics) -> None:
+def an_idle_worker(settings: Settings) -> FloorKeeper:
+    """A worker to which the group has given no partition."""
     records = Records(Anew(lambda: new_partition(settings)), NothingRejected(), max_record_bytes=1)
-    idle = FloorKeeper(settings, records, read=dict, clock_ms=lambda: NOW_MS)
+    return FloorKeeper(
+        settings, records, read=dict, clock_ms=lambda: NOW_MS, uptime_s=lambda: UPTIME_S
+    )
+
+
+def test_a_worker_that_has_heard_of_no_partition_has_not_caught_up(settings: Settings) -> None:
+    idle = an_idle_worker(settings)
     idle.turn()
 
     assert not idle.is_ready()
+
+
+def test_a_worker_without_partitions_shows_what_the_others_say(
+    settings: Settings, topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.ends[CALLS] = 1
+    a_call(topics, ago_ms=30_000)
+    idle = an_idle_worker(settings)
+    idle.expect([CALLS, CHATS])
+    frames = keeper.frames()
+
+    idle.take(CALLS, 1, frames[CALLS])
+    idle.show()
+    of_half = (idle.is_ready(), idle.floor()["partial"])
+    idle.take(CHATS, 1, frames[CHATS])
+    idle.show()
+    keeper.turn()
+
+    assert of_half == (False, {"share": 0.5, "since_ms": None})
+    assert (idle.is_ready(), idle.floor()) == (True, keeper.floor())
+    assert LIVE in idle.metrics().decode()
+
+
+def test_an_owner_says_nothing_before_it_has_read_as_far_as_the_one_before(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.ends[CALLS] = 2
+    for _ in range(2):
+        a_call(topics, ago_ms=30_000)
+    said = replace(keeper.frames()[CALLS], next_offset=3)
+    keeper.take(CALLS, 1, said)
+    other = Records(
+        Anew(lambda: new_partition(Settings())), AllRejected(), max_record_bytes=1 << 18
+    )
+    asyncio.run(other.assigned((CALLS,)))
+    heir = FloorKeeper(
+        Settings(),
+        other,
+        read=topics.positions,
+        clock_ms=lambda: NOW_MS,
+        uptime_s=lambda: UPTIME_S,
+    )
+    heir.take(CALLS, 1, said)
+
+    spoke = []
+    for offset in range(3):
+        spoke.append(CALLS in heir.frames())
+        other.records(CALLS, [Stored(offset, NOW_MS, b"")])
+
+    assert (spoke, CALLS in heir.frames()) == ([False, False, False], True)
 
 
 @pytest.mark.parametrize(("behind_ms", "state"), [(10_000, "too_few"), (10_001, "catching_up")])
