@@ -423,7 +423,7 @@ def test_no_part_is_larger_than_allowed(part_bytes: int) -> None:
 
     assert max(map(len, parts.values())) <= part_bytes
     assert len(parts) > 30_000 // part_bytes
-    assert_same(state_of(restore(parts, slow)), state_of(partition))
+    assert_same(state_of(restore(parts, PolicyBook())), state_of(partition))
 
 
 def test_nobody_appears_in_the_name_of_a_part() -> None:
