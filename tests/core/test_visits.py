@@ -494,3 +494,41 @@ def test_a_contact_does_not_rest_while_a_reply_is_awaited() -> None:
 
     assert partition.lives["c-1"].earlier is None
     assert responses(partition) == (1, 0)
+
+
+# -- edges that decide a class -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at_s", "timing"),
+    [
+        (5, "short"),
+        (5.001, "before_threshold"),
+        (20, "before_threshold"),
+        (20.001, "after_threshold"),
+    ],
+)
+def test_an_abandonment_is_short_up_to_s_and_before_the_threshold_up_to_t(
+    at_s: float, timing: str
+) -> None:
+    assert net(told(call(0, "queued"), call(at_s, "abandoned")))[f"abandoned:{timing}"] == 1
+
+
+def test_a_restart_ends_every_wait_of_its_source_and_none_of_another() -> None:
+    partition = told(
+        *(call(0, "queued"), call(1, "queued", queue="service")),
+        call(2, "queued", queue="other", source="desk"),
+        event(9, "source.started"),
+    )
+
+    assert net(partition)["left:error:true"] == 2
+    assert [visit.queue for visit in partition.lives["c-1"].open] == ["other"]
+
+
+def test_a_direct_visit_keeps_the_policy_of_its_opening_not_of_when_it_was_known() -> None:
+    dated = ["20s", {"from": "2026-11-24T10:00:05Z", "value": "1s"}]
+    book = policy(channels={"voice": {"threshold": dated}})
+
+    (visit,) = contact(call(0, "offered"), call(7, "answered"), policies=book).visits
+
+    assert visit.policy.threshold_ms == 20_000
