@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from statistics import mean
 from zoneinfo import ZoneInfo
 
@@ -59,7 +59,7 @@ PLANS = {plan.queue: plan for plan in CENTRE.queues}
 VOICE = ("sales", "support", "billing")
 
 
-@cache
+@lru_cache(maxsize=8)  # an hour of a centre takes some hundred megabytes
 def deliveries_of(
     *incidents: str, hours: float = 1, seed: int = 7, start_ms: int = TEN_O_CLOCK, rate: float = 1.0
 ) -> tuple[Delivery, ...]:
