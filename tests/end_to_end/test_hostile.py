@@ -518,7 +518,9 @@ def test_memory_does_not_grow_with_what_is_thrown_at_it(siege: Siege) -> None:
     start, middle, end = (sum_of(page, "process_resident_memory_bytes") for page in siege.pages)
 
     assert end - middle < 0.75 * (middle - start)
-    assert end - middle < 0.5 * siege.second_half
+    # Contacts that can be read fill up to their bound, and so does what is written of them: about
+    # half as much as came. To keep what was rejected would take as much again.
+    assert end - middle < 0.75 * siege.second_half
 
 
 def test_nothing_private_is_to_be_seen(siege: Siege) -> None:
