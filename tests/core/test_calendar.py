@@ -45,6 +45,8 @@ DAYS = [
     # The 29th is followed by the 31st.
     ("Pacific/Apia", "2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"),
     ("Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
+    # 23:30 becomes 00:30: the midnight that is left out is not where the day begins.
+    ("America/Toronto", "1919-03-31T04:30:00Z", "1919-04-01T04:00:00Z"),
 ]
 
 

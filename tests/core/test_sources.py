@@ -6,7 +6,7 @@ from streams.core.floor import FloorMerger
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.sources import DEFAULT_INTERVAL_MS, SourceBook
-from tests.support.core_events import DAY, TEN_MS, call, event, ms, told
+from tests.support.core_events import DAY, TEN_MS, Told, call, chat, event, ms, told
 from tests.support.core_floor import frame_of
 
 THREE_MISSED_S = 90
@@ -114,3 +114,35 @@ def test_a_source_that_fed_a_queue_longer_than_seven_days_ago_feeds_it_no_more(
     partition = told(silent, call(6 * DAY, "queued"), event(6 * DAY, "source.alive"))
 
     assert (since(partition, now_s) is not None) is is_unknown
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_source_feeds_a_queue_since_it_last_did_in_any_partition(order: int) -> None:
+    parts = [told(call(at_s, "queued"), ALIVE) for at_s in (0, 6 * DAY)][::order]
+    merger = FloorMerger(PolicyBook())
+    now_ms = ms(8 * DAY)
+
+    floor = merger.merge([frame_of(part, now_ms) for part in parts], now_ms)
+
+    assert floor.queues["sales", "voice"].no_data_since_ms is not None
+
+
+def silent_for_eight_days(*events: Told) -> list[tuple[str, str]]:
+    """The queues of the floor, eight days after *events*."""
+    partition = told(*events, now_s=8 * DAY)
+    floor = FloorMerger(PolicyBook()).merge([frame_of(partition, ms(8 * DAY))], ms(8 * DAY))
+    return list(floor.queues)
+
+
+MESSAGING = {"channel": "messaging"}
+
+
+def test_a_queue_in_which_somebody_waits_though_nobody_awaits_a_reply_stays() -> None:
+    served = (chat(0, "queued", **MESSAGING), chat(5, "replied", by="human", **MESSAGING))
+    again = chat(60, "queued", queue="sales", **MESSAGING)
+
+    assert silent_for_eight_days(*served, again) == [("sales", "messaging")]
+
+
+def test_a_queue_in_which_a_reply_is_awaited_though_nobody_waits_stays() -> None:
+    assert silent_for_eight_days(chat(0, "messaged", **MESSAGING)) == [("help", "messaging")]

@@ -4,9 +4,23 @@ from typing import Any
 
 import pytest
 
-from streams.core.contact import ABANDONED, ANSWERED, EXPIRED, LEFT, OPEN, Life
+from streams.core.contact import ABANDONED, ANSWERED, EXPIRED, LEFT, OPEN, Life, Limits
 from streams.core.partition import Partition
-from tests.support.core_events import DAY, HOUR, TEN_MS, Told, call, chat, event, net, policy, told
+from tests.support.core_events import (
+    DAY,
+    HOUR,
+    TEN_MS,
+    Told,
+    call,
+    chat,
+    event,
+    ms,
+    net,
+    policy,
+    sales,
+    tell,
+    told,
+)
 
 NAMES = {
     OPEN: "waiting",
@@ -532,3 +546,382 @@ def test_a_direct_visit_keeps_the_policy_of_its_opening_not_of_when_it_was_known
     (visit,) = contact(call(0, "offered"), call(7, "answered"), policies=book).visits
 
     assert visit.policy.threshold_ms == 20_000
+
+
+# -- rules that only show where two of them meet -------------------------------------------------
+
+
+@pytest.mark.parametrize("at_s", [2 * HOUR, 2 * HOUR - 0.001], ids=["of the moment", "before it"])
+def test_an_outcome_up_to_the_moment_of_expiry_counts_though_time_has_passed_it(
+    at_s: float,
+) -> None:
+    partition = told(call(0, "queued"), now_s=2 * HOUR)
+
+    tell(partition, [call(at_s, "answered")])
+
+    assert [NAMES[visit.outcome] for visit in partition.lives["c-1"].visits] == ["answered"]
+
+
+def test_an_answer_of_the_moment_of_expiry_corrects_nothing_when_told_at_once() -> None:
+    partition = told(call(0, "queued"), call(2 * HOUR, "answered", segment="gold"))
+
+    assert "expired" not in sales(partition).counters
+
+
+def test_an_answer_told_after_the_miss_of_a_second_visit_takes_it_back() -> None:
+    partition = told(*ON_THE_PHONE, call(60, "queued", queue="service"), now_s=90)
+    assert net(partition)["service_level_events:false"] == 1
+
+    tell(partition, [call(70, "answered", queue="service")])
+
+    assert net(partition)["service_level_events:true"] == 2
+
+
+def test_who_was_queued_at_one_moment_was_queued_last_where_the_order_says() -> None:
+    both = (call(0, "queued", id="1"), call(0, "queued", id="2", queue="service"))
+
+    shown = visits(*both, call(9, "answered", queue="other"))
+
+    assert shown == ["sales 0-9 left withdrawn", "service 0-9 answered"]
+
+
+@pytest.mark.parametrize("first", ["restart", "answer"])
+def test_a_wait_that_a_restart_ended_is_not_answered_later_whichever_is_told_first(
+    first: str,
+) -> None:
+    restart, answered = event(9, "source.started"), call(12, "answered")
+    order = (restart, answered) if first == "restart" else (answered, restart)
+
+    assert visits(call(0, "queued"), *order) == ["sales 0-9 left error"]
+
+
+def test_a_restart_told_late_ends_what_was_queued_at_its_moment() -> None:
+    shown = visits(call(9, "queued"), call(10, "held"), event(9, "source.started"))
+
+    assert shown == ["sales 9-9 left error"]
+
+
+def test_a_transfer_taken_once_is_taken() -> None:
+    answered = [call(at_s, "answered", queue="service") for at_s in (70, 80)]
+
+    assert visits(*TO_SERVICE, *answered) == ["sales 0-5 answered", "service 60-70 answered"]
+
+
+def test_an_answer_where_a_waiting_contact_was_sent_withdraws_it_where_it_waited() -> None:
+    sent = call(5, "transferred", to="service")
+
+    shown = visits(call(0, "queued"), sent, call(9, "answered", queue="service"))
+
+    assert shown == ["sales 0-9 left withdrawn", "service 5-9 answered"]
+
+
+def test_a_transfer_to_where_a_contact_waits_opens_nothing_there() -> None:
+    sent = call(5, "transferred", to="sales")
+    gone = call(9, "left", reason="timeout")
+
+    assert visits(call(0, "queued"), sent, gone, call(12, "answered")) == ["sales 0-9 left timeout"]
+
+
+def test_a_visit_from_transfers_to_one_queue_begins_with_the_last() -> None:
+    again = call(65, "transferred", to="service")
+
+    shown = visits(*TO_SERVICE, again, call(70, "answered", queue="service"))
+
+    assert shown == ["sales 0-5 answered", "service 65-70 answered"]
+
+
+def test_a_reply_answers_no_call() -> None:
+    assert visits(call(0, "queued"), call(5, "replied", by="human")) == ["sales 0- waiting"]
+
+
+def test_a_contact_waits_only_once_where_it_was_sent() -> None:
+    sent = (call(0, "offered"), call(5, "transferred", to="service"))
+    rang = (call(6, "held", queue="service"), call(7, "rang", queue=""))
+
+    assert visits(*sent, *rang, call(9, "answered", queue="service")) == ["service 0-9 answered"]
+
+
+def test_left_by_a_bot_after_all_visits_is_an_outcome_without_one() -> None:
+    partition = told(*ON_THE_PHONE, call(60, "left", reason="bot"))
+
+    assert "bot_contained" not in net(partition)
+    assert partition.unmatched_outcomes == 1
+
+
+def test_an_outcome_once_unmatched_stays_counted_when_its_visit_is_told() -> None:
+    partition = told(*ON_THE_PHONE, call(9, "answered"))
+    assert partition.unmatched_outcomes == 1
+
+    tell(partition, [call(7, "queued", id="late")])
+
+    assert net(partition)["answered:true"] == 2
+    assert partition.unmatched_outcomes == 1
+
+
+# -- the same visit, known better ----------------------------------------------------------------
+
+
+def test_an_answer_whose_queued_of_the_same_moment_comes_late_was_sent_to_wait() -> None:
+    partition = told(call(7, "answered"), call(7, "queued"))
+
+    assert net(partition)["sent_to_wait:unknown"] == 1
+    assert sales(partition).corrections == {}
+
+
+def test_who_left_by_another_way_than_told_first_is_counted_there() -> None:
+    timeout, voicemail = (call(9, "left", id="x", reason=why) for why in ("timeout", "voicemail"))
+
+    counted = net(told(call(0, "queued"), timeout, voicemail))
+
+    assert counted["left:voicemail:true"] == 1
+    assert "left:timeout:true" not in counted
+
+
+def test_a_miss_that_time_brought_about_is_counted_once_whatever_comes_late() -> None:
+    partition = told(call(0, "queued"), call(50, "held", segment="gold"))
+    assert net(partition)["service_level_events:false"] == 1
+
+    tell(partition, [call(10, "held")])
+
+    assert net(partition)["service_level_events:false"] == 1
+    assert not any("service_level" in old for old, _ in sales(partition).corrections)
+
+
+def test_a_miss_before_another_visit_s_expiry_is_counted_whatever_comes_late() -> None:
+    second = call(7_100, "queued", queue="service")
+    partition = told(call(0, "queued"), second, call(7_300, "held"), call(50, "held", id="late"))
+
+    partition.advance(ms(7_300))
+
+    assert net(partition)["service_level_events:false"] == 2
+
+
+def test_a_visit_that_never_was_waits_past_nothing() -> None:
+    partition = told(call(0, "offered"), call(7, "rang"), now_s=60)
+    assert sales(partition).waiting_past == 1
+
+    tell(partition, [call(3, "queued", queue="service")])
+
+    assert (sales(partition).waiting_past, len(sales(partition).open)) == (0, 0)
+
+
+def test_a_contact_whose_channel_alone_is_named_late_is_all_of_that_channel() -> None:
+    partition = told(call(0, "queued", channel=""), call(5, "held", channel="chat"))
+
+    assert partition.tallies["sales", "chat"].net()["offered"] == 1
+    assert not any(sales(partition).net().values())
+
+
+# -- how long a contact lives --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after_s", "lives"), [(0, 1), (0.001, 2)])
+def test_a_contact_rests_from_the_expiry_of_its_last_visit(after_s: float, lives: int) -> None:
+    waits = (*ON_THE_PHONE, call(60, "queued", queue="service"))
+    late = call(60 + 6 * HOUR + after_s, "held")
+
+    assert len(lives_of(told(*waits, late))) == lives
+
+
+@pytest.mark.parametrize(("after_s", "lives"), [(0, 1), (0.001, 2)])
+def test_told_in_any_order_a_contact_rests_as_long(after_s: float, lives: int) -> None:
+    held, late = call(20, "held"), call(30 + 4 * HOUR + after_s, "held")
+
+    assert len(lives_of(told(*ON_THE_PHONE, late, call(30, "ended"), held))) == lives
+
+
+def test_a_copy_of_an_event_of_the_contact_before_is_a_duplicate() -> None:
+    limits = Limits(rest_ms=60_000)
+    partition = told(*ON_THE_PHONE, call(120, "queued"), *ON_THE_PHONE, limits=limits)
+
+    assert partition.duplicates == {"pbx": 2}
+    assert net(partition)["offered"] == 2
+
+
+@pytest.mark.parametrize(("after_s", "lives"), [(0, 1), (0.001, 2)])
+def test_a_contact_rests_from_when_a_reply_was_awaited_last(after_s: float, lives: int) -> None:
+    partition = told(chat(0, "messaged"), now_s=DAY + 1)
+
+    tell(partition, [chat(DAY + 4 * HOUR + after_s, "messaged")])
+
+    assert len(lives_of(partition)) == lives
+
+
+def test_messages_of_which_only_the_id_is_kept_keep_a_contact_going_whatever_comes_late() -> None:
+    chatter = [chat(second, "messaged", queue="") for second in range(10, 40)]
+    replied = (chat(0, "queued"), chat(5, "replied", by="human"))
+    partition = told(*replied, *chatter, chat(3 * HOUR, "messaged", queue=""), chat(7, "held"))
+
+    tell(partition, [chat(6 * HOUR, "held")])
+
+    assert len(lives_of(partition)) == 1
+
+
+def test_a_channel_named_late_does_not_part_what_was_one_contact_until_then() -> None:
+    book = policy(channels={"chat": {"expires_after": "3m"}})
+    queued, named = call(0, "queued", channel=""), call(HOUR, "held", channel="chat")
+
+    partition = told(queued, named, policies=book, limits=Limits(rest_ms=60_000))
+
+    assert len(lives_of(partition)) == 1
+
+
+def test_a_contact_told_backwards_is_forgotten_once() -> None:
+    gone: list[Life] = []
+    backwards = [call(at_s, "queued") for at_s in (500, 400, 300)]
+    partition = told(*backwards, on_forget=gone.append)
+
+    partition.arrive(ms(2 * DAY))
+    partition.advance(ms(2 * DAY))
+
+    assert [life.contact for life in gone] == ["c-1"]
+
+
+def lives_of(partition: Partition) -> list[Life]:
+    """The remembered lives of `c-1`, the newest first."""
+    lives = []
+    life: Life | None = partition.lives["c-1"]
+    while life is not None:
+        lives.append(life)
+        life = life.earlier
+    return lives
+
+
+# -- initial response, where limits meet ---------------------------------------------------------
+
+BUSY = [chat(second, "held") for second in range(20)]
+"""More events than are kept of messages that change nothing."""
+
+
+def test_the_first_message_is_needed_however_many_events_came_before() -> None:
+    assert responses(told(*BUSY, chat(30, "messaged", queue=""), now_s=HOUR)) == (0, 1)
+
+
+def test_the_first_reply_of_a_bot_is_needed_however_many_events_came_before() -> None:
+    talk = (chat(30, "messaged", queue=""), chat(31, "replied", queue="", **BOT))
+
+    assert responses(told(*BUSY, *talk, now_s=HOUR)) == (0, 0)
+
+
+def test_a_message_that_names_its_queue_is_needed_however_many_came_before() -> None:
+    chatter = [chat(second, "messaged") for second in range(10, 40)]
+    moved, sent = chat(35.5, "held", queue="sales"), chat(50, "transferred", queue="", to="service")
+
+    partition = told(chat(0, "queued"), *chatter, sent, moved)
+
+    assert partition.tallies["help", "chat"].net()["transferred"] == 1
+
+
+@pytest.mark.parametrize(("after_s", "is_reply"), [(0, True), (0.001, False)])
+def test_a_reply_counts_up_to_the_moment_until_which_it_is_awaited(
+    after_s: float, is_reply: bool
+) -> None:
+    life = contact(chat(0, "messaged"), chat(DAY + after_s, "replied", **HUMAN))
+
+    assert (life.reply is not None) is is_reply
+
+
+def test_only_the_first_offer_after_a_bot_is_the_hand_off() -> None:
+    talk = (chat(0, "messaged"), chat(5, "replied", **BOT))
+    offers = (chat(60, "queued"), chat(70, "offered"))
+
+    life = contact(*talk, *offers, chat(100, "replied", **HUMAN))
+
+    assert life.reply is not None
+    assert (life.reply.took_ms, life.reply.handoff_ms) == (40_000, 40_000)
+
+
+def test_the_clock_from_assignment_runs_from_the_first_answer() -> None:
+    answers = (chat(10, "answered"), chat(20, "answered"))
+
+    life = contact(chat(0, "queued"), *answers, chat(30, "replied", **HUMAN))
+
+    assert life.reply is not None
+    assert life.reply.assignment_ms == 20_000
+
+
+def test_who_never_queued_and_stays_with_the_bot_was_missed_then() -> None:
+    life = contact(chat(0, "messaged"), chat(9, "left", reason="bot"))
+
+    assert life.response is not None
+    assert (life.response.time_ms, life.awaits_from_ms) == (ms(9), -1)
+
+
+def test_the_limit_of_a_response_is_the_one_in_force_when_the_customer_asked() -> None:
+    dated = ["2m", {"from": "2026-11-24T10:00:30Z", "value": "10s"}]
+    book = policy(channels={"chat": {"initial_response_limit": dated}})
+    talk = (chat(0, "messaged"), chat(5, "replied", **BOT), chat(60, "queued"))
+
+    assert responses(told(*talk, chat(180, "replied", **HUMAN), policies=book)) == (1, 0)
+
+
+def test_a_response_is_missed_at_its_limit_though_the_visit_expires_in_the_same_leap() -> None:
+    life = contact(call(0, "queued"), now_s=2 * HOUR)
+
+    assert life.response is not None
+    assert life.response.time_ms == ms(20.001)
+
+
+def expiring(after: str) -> dict[str, Any]:
+    """A queue in which a chat waits no longer than *after*."""
+    return {"channels": {"chat": {"expires_after": after, "initial_response_limit": "1m"}}}
+
+
+SOON = policy(
+    channels={"chat": {"initial_response_limit": "1h"}},
+    queues={"sales": expiring("20m"), "service": expiring("10m")},
+)
+
+
+def test_nobody_awaits_a_reply_once_the_last_visit_has_expired() -> None:
+    partition = told(
+        chat(0, "messaged"), chat(60, "queued", queue="sales"), now_s=1_260, policies=SOON
+    )
+
+    assert [tally.live().awaiting for tally in partition.tallies.values()] == [0, 0]
+
+
+def test_of_two_visits_that_expire_in_one_leap_the_later_ends_the_waiting_for_a_reply() -> None:
+    both = (chat(60, "queued", queue="sales"), chat(120, "queued", queue="service"))
+
+    life = contact(chat(0, "messaged"), *both, now_s=1_800, policies=SOON)
+
+    assert life.response is not None
+    assert life.response.time_ms == ms(1_260)
+
+
+def test_a_reply_is_in_its_histograms_once_whatever_comes_late() -> None:
+    partition = told(chat(0, "queued"), chat(9, "replied", **HUMAN))
+
+    tell(partition, [chat(5, "rang"), chat(0, "messaged"), chat(7, "held", segment="gold")])
+
+    assert sum(partition.tallies["help", "chat"].responses["asked"].counts) == 1
+
+
+# -- late and early ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at_s", "is_late"), [(0, False), (-0.001, True)], ids=["just in time", "too late"]
+)
+def test_late_is_measured_from_the_arrival_whatever_the_record_itself_says(
+    at_s: float, is_late: bool
+) -> None:
+    partition = told(call(4 * HOUR, "queued", contact="c-2"))
+    queued, time_ms = call(at_s, "queued")
+
+    assert partition.accept(queued, time_ms, time_ms)
+
+    assert partition.late == is_late
+
+
+@pytest.mark.parametrize(
+    ("at_s", "is_taken"), [(900, True), (900.001, False)], ids=["early", "of the future"]
+)
+def test_the_future_begins_five_minutes_after_the_arrival_whatever_the_record_itself_says(
+    at_s: float, is_taken: bool
+) -> None:
+    partition = told(call(600, "queued", contact="c-2"))
+    queued, time_ms = call(at_s, "queued")
+
+    assert partition.accept(queued, time_ms, ms(0)) is is_taken
