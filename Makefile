@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
+# Each file whole in one of two processes: most of what the heavy ones do is to wait.
+PARALLEL := --numprocesses 2 --dist loadfile
 UV_VERSION := 0.13.9
 
 # Universal: one lock for every platform and Python from 3.11 on. It names hashes, never addresses.
@@ -21,7 +23,7 @@ demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--boot
 	@$(BIN)/floorwatch demo $(ARGS)
 
 test: lint chromium ## lint, types, import rules and all tests: what CI runs
-	$(PYTEST) --cov --cov-report=
+	$(PYTEST) $(PARALLEL) --cov --cov-report=
 
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
 	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards

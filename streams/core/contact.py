@@ -441,10 +441,11 @@ class Life:
         """When the contact has ended for good, inclusive, should nothing more happen.
 
         It rests from its last event, close or expiry; while a reply is awaited it does not rest,
-        or an email answered the next morning would be another contact.
+        or an email answered the next morning would be another contact. Nobody awaits one any more
+        when the last open visit expires.
         """
         last = max(self.last_ms, self._awaited_to_ms)
-        if self.awaits_from_ms >= 0:
+        if self.awaits_from_ms >= 0 and not self.open:
             last = max(last, self.awaits_from_ms + self._expires_after_ms)
         for visit in self.visits:
             close = visit.closed_ms if visit.outcome else visit.expires_ms

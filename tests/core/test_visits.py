@@ -747,6 +747,17 @@ def test_a_contact_rests_from_when_a_reply_was_awaited_last(after_s: float, live
     assert len(lives_of(partition)) == lives
 
 
+@pytest.mark.parametrize(("after_s", "lives"), [(0, 1), (0.001, 2)])
+def test_a_reply_awaited_after_a_hand_off_keeps_no_contact_beyond_its_last_visit(
+    after_s: float, lives: int
+) -> None:
+    handed_off = (chat(0, "queued"), chat(1, "replied", by="bot"), chat(2, "queued"))
+
+    partition = told(*handed_off, chat(DAY + 4 * HOUR + after_s, "held"))
+
+    assert len(lives_of(partition)) == lives
+
+
 def test_messages_of_which_only_the_id_is_kept_keep_a_contact_going_whatever_comes_late() -> None:
     chatter = [chat(second, "messaged", queue="") for second in range(10, 40)]
     replied = (chat(0, "queued"), chat(5, "replied", by="human"))

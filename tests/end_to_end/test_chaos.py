@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
@@ -23,6 +24,8 @@ from tests.support.chaos_schedules import (
     draw_schedule,
     evening,
 )
+from tests.support.commands import ROOT
+from tests.support.planted import FAULTS, Fault
 from tests.support.recordings import HOUR_MS, Recording, time_of
 
 LANES: Final = 2
@@ -96,3 +99,13 @@ def test_events_come_a_little_out_of_order_some_late_and_some_twice(recording: R
     assert 0.04 < late / len(sent) < 0.08
     assert sum(one > other for one, other in pairwise(numbers)) > 1_000
     assert all(latest_ms - time_of(record) < 2 * HOUR_MS for record in sent)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_that_proves_the_soak_still_has_its_place(fault: Fault, tmp_path: Path) -> None:
+    (tmp_path / fault.file).parent.mkdir(parents=True)
+    (tmp_path / fault.file).write_bytes((ROOT / fault.file).read_bytes())
+
+    fault.plant(tmp_path)
+
+    compile((tmp_path / fault.file).read_bytes(), fault.file, "exec")

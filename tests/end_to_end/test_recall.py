@@ -139,6 +139,7 @@ def test_a_report_of_topics_that_are_not_there_is_exit_code_3(
             "topic takes\n",
         ),
     ],
+    ids=["long ago", "within the hour", "any time", "beyond the hour"],
 )
 def test_topics_of_live_events_take_any_day_that_was_and_the_coming_hour(
     settings: Path, tmp_path: Path, any_time: bool, ahead_ms: int, exit_code: int, says: str

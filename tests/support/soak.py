@@ -26,6 +26,9 @@ def main() -> int:
     parser.add_argument("--most-workers", type=int, default=MOST_WORKERS)
     parser.add_argument("--kinds", default=",".join(KINDS), help="faults, separated by commas")
     parser.add_argument("--lanes", type=int, default=2, help="how many run at the same time")
+    parser.add_argument(
+        "--until-found", action="store_true", help="stop at the first schedule with a difference"
+    )
     asked = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     kinds = [kind for kind in KINDS if kind in asked.kinds.split(",")]
@@ -51,6 +54,8 @@ def main() -> int:
                         print(_row(outcome), flush=True)
                         if outcome.differences:
                             print(outcome, flush=True)
+                            while asked.until_found and _next(seeds) is not None:
+                                continue
 
         print(
             ROW.format(
