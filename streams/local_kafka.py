@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from streams import leash
+from streams.user_cache import user_cache
 
 KAFKA_VERSION: Final = "4.3.1"
 LOCK_FILE: Final = Path(__file__).with_name("local_kafka.lock")
@@ -94,8 +95,7 @@ class KafkaDidNotStart(RuntimeError):
 
 def default_cache() -> Path:
     """Where Kafka's jars are kept between runs: `floorwatch/kafka` in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "floorwatch" / "kafka"
+    return user_cache("kafka")
 
 
 class LocalKafka:

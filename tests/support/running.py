@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -70,14 +70,17 @@ def parsed(page: str) -> Samples:
 
 
 class RunningWorker:
-    """`floorwatch worker` with a settings file in *folder*; a context manager.
+    """`floorwatch worker` with a settings file in *folder* and more *options*; a context manager.
 
     It ends with the test, also when the test's process is killed. Its log is in the message of
     every wait that is in vain.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], options: Sequence[str] = ()
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.options: Sequence[str] = options
         self.settings_file = settings_file(folder, settings)
         self._log_file = folder / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,6 +94,7 @@ class RunningWorker:
                 [
                     *(sys.executable, "-I", leash.__file__),
                     *(*COMMAND, "worker", "--settings", str(self.settings_file)),
+                    *self.options,
                 ],
                 env=surroundings(),
                 stdin=subprocess.PIPE,
@@ -110,6 +114,11 @@ class RunningWorker:
     def __exit__(self, *exc_info: object) -> None:
         """Stop it, if it still runs."""
         self.stop()
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` where it listens, for instance for Prometheus; known once started."""
+        return f"{HOST}:{self._port}"
 
     @property
     def is_running(self) -> bool:
@@ -238,7 +247,11 @@ class Feed:
 
     def send_until(self, records: Iterable[Recorded], until_ms: int) -> None:
         """What `replay --until` does: events up to *until_ms*, then a heartbeat of that time."""
-        for arrival_ms, (_, topic, key, value, _) in stamped(up_to(records, until_ms)):
+        self.send(up_to(records, until_ms))
+
+    def send(self, records: Iterable[Recorded]) -> None:
+        """Events and no heartbeat: a partition without any of them stays where it is."""
+        for arrival_ms, (_, topic, key, value, _) in stamped(records):
             self._outlet.send(topic, key, value, arrival_ms)
         self._producer.finish()
         assert not self._producer.refused
