@@ -285,6 +285,17 @@ ALERT_MIN_CONTACTS: Final = _gauge(
     "Visits a window ratio must rest on before it colours a tile or raises an alert.",
     *_QUEUE,
 )
+QUEUE_SCHEDULED_OPEN: Final = _gauge(
+    "queue_scheduled_open",
+    "1 while the queue's opening hours, on the clock of its zone, cover now, else 0.",
+    *_QUEUE,
+)
+SERVICE_LEVEL_FORMULA: Final = Metric(
+    f"{PREFIX}service_level_formula_info",
+    "info",
+    "The formula by which the queue is judged, which is that of its wall and its alerts.",
+    (*_QUEUE, "formula"),
+)
 QUEUE_INFO: Final = Metric(
     f"{PREFIX}queue_info",
     "info",
@@ -294,6 +305,12 @@ QUEUE_INFO: Final = Metric(
 
 # -- trust: whether the numbers can be believed --
 
+QUEUE_AS_OF: Final = _gauge(
+    "queue_as_of_timestamp_seconds",
+    "The instant at which what is known of the queue stands, in seconds since 1970; it stays behind"
+    " while records are not read or the queue's sources are silent.",
+    *_QUEUE,
+)
 POLICY_RELOAD_FAILED: Final = _gauge(
     "policy_reload_failed", "1 while the policy on disk cannot be read and the last one holds."
 )
@@ -338,6 +355,11 @@ CONSERVATION_VIOLATIONS: Final = _gauge(
 SOURCE_LAST_EVENT: Final = _gauge(
     "source_last_event_timestamp_seconds",
     "Time of the newest event of the source, in seconds since 1970.",
+    "source",
+)
+SOURCE_SILENCE_LIMIT: Final = _gauge(
+    "source_silence_limit_seconds",
+    "Longest silence of the source before it is stale; absent where silence means nothing.",
     "source",
 )
 EVENT_LAG: Final = _gauge(

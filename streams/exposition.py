@@ -124,10 +124,12 @@ class Exposition:
 
     def _of_floor(self, floor: Floor) -> Page:
         sources = {name: seconds(last_ms) for name, last_ms in floor.sources.last_ms.items()}
+        limits = {name: seconds(limit_ms) for name, limit_ms in floor.silence_limits_ms.items()}
         return {
             **_columns(CHANNEL_METRICS, self._of_channels(floor)),
             **_columns(QUEUE_METRICS, self._of_queues(floor)),
             m.SOURCE_LAST_EVENT: samples(m.SOURCE_LAST_EVENT, sources),
+            m.SOURCE_SILENCE_LIMIT: samples(m.SOURCE_SILENCE_LIMIT, limits),
         }
 
     def _of_channels(self, floor: Floor) -> list[Texts]:

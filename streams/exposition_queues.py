@@ -94,6 +94,7 @@ _POLICY: Final = (
     m.INSTANT_TARGET,
     m.ABANDONMENT_LIMIT,
     m.ALERT_MIN_CONTACTS,
+    m.SERVICE_LEVEL_FORMULA,
     m.QUEUE_INFO,
 )
 
@@ -105,6 +106,8 @@ CHANNEL_METRICS: Final = (
     *_LIVE,
     *_WINDOWED,
     *_POLICY,
+    m.QUEUE_SCHEDULED_OPEN,
+    m.QUEUE_AS_OF,
     m.CONSERVATION_VIOLATIONS,
 )
 """What `ChannelText` writes, in its order."""
@@ -156,6 +159,8 @@ class ChannelText:
         ]
         self._live = [series(metric, *key) for metric in _LIVE]
         self._windows = [_WindowText(key, window) for window in windows]
+        self._scheduled_open = series(m.QUEUE_SCHEDULED_OPEN, *key)
+        self._as_of = series(m.QUEUE_AS_OF, *key)
         self._violations = series(m.CONSERVATION_VIOLATIONS, *key)
         self._kept_corrections = _Kept()
         self._kept_policy = _Kept()
@@ -174,6 +179,8 @@ class ChannelText:
             *(_NO_LIVE if withheld else self._write_live(queue.live)),
             *(_NO_WINDOWS if withheld else self._write_windows(queue, policy)),
             *self._kept_policy.of((policy, visits), lambda: self._write_policy(policy, visits)),
+            line(self._scheduled_open, int(policy.hours.is_open_at(now_ms))),
+            line(self._as_of, seconds(_as_of_ms(queue, now_ms))),
             line(self._violations, queue.violations),
         )
 
@@ -235,6 +242,7 @@ class ChannelText:
             text(m.INSTANT_TARGET, policy.instant_target_ratio),
             text(m.ABANDONMENT_LIMIT, policy.abandonment_limit_ratio),
             text(m.ALERT_MIN_CONTACTS, policy.volume_floor),
+            line(series(m.SERVICE_LEVEL_FORMULA, *key, policy.formula), 1),
             line(series(m.QUEUE_INFO, *key, policy.name, policy.site, policy.team), 1),
         )
 
@@ -377,6 +385,13 @@ class QueueText:
 def is_withheld(queue: QueueFloor) -> bool:
     """Whether nobody can say what is true of *queue* now."""
     return queue.catching_up or queue.no_data_since_ms is not None
+
+
+def _as_of_ms(queue: QueueFloor, now_ms: int) -> int:
+    """Where what is known of *queue* stands; a queue without contacts is known as of now."""
+    as_of_ms = queue.as_of_ms or now_ms
+    silent_ms = queue.no_data_since_ms
+    return as_of_ms if silent_ms is None else min(as_of_ms, silent_ms)
 
 
 def _drift(channels: Sequence[QueueFloor], now_ms: int) -> int | None:

@@ -19,7 +19,7 @@ from streams.core.tally import Histogram
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
-EXPORTED_EDGES_S: Final = (5, 10, 20, 30, 60, 120, 300, 900, 3600, 14_400, 86_400)
+EXPORTED_EDGES_S: Final = (5, 10, 20, 30, 60, 120, 300, 900, 3600, 86_400)
 """The edges that are exported beside the configured thresholds.
 
 Fewer than are counted: every edge is a series of every histogram of every queue and channel, and

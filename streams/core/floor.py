@@ -108,6 +108,7 @@ class Floor:
         queues: by (queue, channel), sorted.
         sources: when each was last heard.
         stale: the stale ones, with their last event.
+        silence_limits_ms: how long those that can be stale may be silent.
         begins_anew: a partition is being read from its beginning: totals are not whole.
         partial: what is missing, None while nothing is.
     """
@@ -119,6 +120,7 @@ class Floor:
     stale: dict[str, int]
     begins_anew: bool = False
     partial: Partial | None = None
+    silence_limits_ms: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def catching_up(self) -> bool:
@@ -180,7 +182,8 @@ class FloorMerger:
             or queue.live.waiting
             or queue.live.awaiting
         }
-        return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew, partial)
+        limits_ms = sources.silence_limits_ms(self._intervals_ms)
+        return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew, partial, limits_ms)
 
     def _by_key(self, frames: Sequence[Frame]) -> dict[Key, list[_Part]]:
         """What every partition says of each queue; queues beyond the bound are one."""

@@ -45,17 +45,26 @@ class SourceBook:
             self.heard(source, time_ms)
         self.beating |= other.beating
 
-    def stale_since(self, now_ms: int, intervals_ms: Mapping[str, int]) -> dict[str, int]:
-        """The stale sources with their last event: three heartbeats have been missed.
+    def silence_limits_ms(self, intervals_ms: Mapping[str, int]) -> dict[str, int]:
+        """How long each source may be silent, which is three heartbeats.
 
         Only a source with an expected interval in *intervals_ms*, or one that has ever sent
-        `source.alive`, can be stale.
+        `source.alive`, has a limit.
         """
-        stale = {}
-        for source, last_ms in self.last_ms.items():
+        limits = {}
+        for source in self.last_ms:
             interval_ms = intervals_ms.get(source)
             if interval_ms is None and source in self.beating:
                 interval_ms = DEFAULT_INTERVAL_MS
-            if interval_ms is not None and now_ms - last_ms > MISSED_HEARTBEATS * interval_ms:
-                stale[source] = last_ms
-        return stale
+            if interval_ms is not None:
+                limits[source] = MISSED_HEARTBEATS * interval_ms
+        return limits
+
+    def stale_since(self, now_ms: int, intervals_ms: Mapping[str, int]) -> dict[str, int]:
+        """The stale sources, silent for longer than their limit, with their last event."""
+        limits_ms = self.silence_limits_ms(intervals_ms)
+        return {
+            source: self.last_ms[source]
+            for source, limit_ms in limits_ms.items()
+            if now_ms - self.last_ms[source] > limit_ms
+        }

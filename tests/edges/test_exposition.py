@@ -210,7 +210,8 @@ def test_the_floor_reads_as_the_client_library_would_write_it_from_the_api(
 def test_every_metric_is_shown_under_its_name_in_its_order_and_introduced_once() -> None:
     policies = book({"queues": {"sales": {"instant_target": 0.7}}})
 
-    page = page_of(floor_at(67, *a_morning()), policies, pipeline=PIPELINE)
+    floor = floor_at(67, *a_morning(), other(60, "source.alive"))
+    page = page_of(floor, policies, pipeline=PIPELINE)
 
     helps = re.findall(r"^# HELP (\S+) (.+)$", page.text, re.MULTILINE)
     types = re.findall(r"^# TYPE (\S+) (\S+)$", page.text, re.MULTILINE)
@@ -612,7 +613,9 @@ OF_NOW = {
     for metric in m.ALL
     if metric.kind == "gauge"
     and "queue" in metric.labels
-    and not re.search(r"_limit|_target|threshold_seconds|min_contacts|violations", metric.name)
+    and not re.search(
+        r"_limit|_target|threshold_seconds|min_contacts|violations|scheduled|as_of", metric.name
+    )
 }
 
 
@@ -864,3 +867,62 @@ def test_a_page_costs_a_fifth_of_the_client_librarys_even_if_all_of_it_has_chang
 
     assert len(samples) > 10_000
     assert fast * 5 < slow
+
+
+# -- what alerts lean on -------------------------------------------------------------------------
+
+
+def test_a_queue_is_scheduled_open_by_its_hours_on_the_clock_of_its_zone() -> None:
+    hours = "tue 10:00-18:00"  # the base is a Tuesday at ten in UTC
+    zones = {"sales": {"hours": hours, "zone": "UTC"}, "care": {"hours": hours, "zone": "-01:00"}}
+
+    page = page_of(floor_at(67, *a_morning()), book({"queues": zones}))
+
+    assert page.value("queue_scheduled_open", queue="sales", channel="voice") == 1
+    assert page.value("queue_scheduled_open", queue="care", channel="voice") == 0
+
+
+def test_a_queue_without_hours_is_always_scheduled_open() -> None:
+    page = page_of(floor_at(67, *a_morning()))
+
+    assert set(page.values("queue_scheduled_open", "queue").values()) == {1}
+
+
+def test_the_formula_that_a_queue_is_judged_by_is_named() -> None:
+    policies = book({"queues": {"care": {"formula": "icmi_1"}}})
+
+    page = page_of(floor_at(67, *a_morning()), policies)
+
+    assert page.value("service_level_formula_info", queue="care", formula="icmi_1") == 1
+    assert page.value("service_level_formula_info", queue="sales", channel="voice") == 1
+    assert page.values("service_level_formula_info", "formula", queue="sales").keys() == {"strict"}
+
+
+def test_what_is_known_of_a_queue_stands_at_now_until_nobody_knows_any_more() -> None:
+    heard = (other(30, "source.alive"), *a_morning())
+
+    def stands_at_s(now_s: float, *events: Sent) -> float | None:
+        page = page_of(floor_at(now_s, *heard, *events))
+        at_s = page.value("queue_as_of_timestamp_seconds", queue="care", channel="voice")
+        return None if at_s is None else at_s - BASE_MS / 1000
+
+    assert stands_at_s(151) == 151
+    assert stands_at_s(151.001) == 61  # the last event of the one source
+    assert stands_at_s(152, other(152, "source.alive")) == 152
+
+
+def test_a_partition_that_is_behind_holds_the_instant_of_its_queues_back() -> None:
+    floor = floor_at(67, *a_morning())
+    floor.queues["care", "voice"].as_of_ms = BASE_MS + 12_500
+
+    page = page_of(floor)
+
+    assert page.value("queue_as_of_timestamp_seconds", queue="care") == BASE_MS / 1000 + 12.5
+
+
+def test_only_a_source_that_is_expected_to_be_heard_has_a_silence_limit() -> None:
+    silent = page_of(floor_at(67, *a_morning()))
+    beating = page_of(floor_at(67, *a_morning(), other(60, "source.alive")))
+
+    assert silent.of("source_silence_limit_seconds") == {}
+    assert set(beating.values("source_silence_limit_seconds", "source").values()) == {90}

@@ -24,7 +24,7 @@ from streams.core.tally import Histogram
 Labels = tuple[str, ...]
 Values = Iterable[tuple[Labels, float | None]]
 
-EDGES_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+EDGES_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 86400.0)
 STATES = ("available", "on_contact", "after_contact_work", "not_ready", "logged_out")
 COUNTED: Mapping[m.Metric, tuple[str, ...]] = {
     m.CONTACTS_OFFERED: ("offered",),
@@ -78,6 +78,8 @@ class SlowExposition(Collector):
             *(_gauge(metric, values) for metric, values in self._of_queues()),
             *(_gauge(metric, values) for metric, values in self._of_windows()),
             *(_gauge(metric, values) for metric, values in self._of_policy()),
+            _gauge(m.QUEUE_SCHEDULED_OPEN, self._scheduled_open()),
+            _gauge(m.QUEUE_AS_OF, self._as_of()),
             _gauge(
                 m.CONSERVATION_VIOLATIONS,
                 ((key, queue.violations) for key, queue in self.floor.queues.items()),
@@ -85,6 +87,10 @@ class SlowExposition(Collector):
             _gauge(
                 m.SOURCE_LAST_EVENT,
                 (((name,), ms / 1000) for name, ms in self.floor.sources.last_ms.items()),
+            ),
+            _gauge(
+                m.SOURCE_SILENCE_LIMIT,
+                (((name,), 90) for name in sorted(self.floor.sources.beating)),
             ),
         )
         return (family for family in families if family.samples)
@@ -105,6 +111,16 @@ class SlowExposition(Collector):
                     several = len(metric.labels) > 3
                     values = rest.split(":") if several else [rest] if rest else []
                     yield (*key, *values), queue.counters.get(name, 0)
+
+    def _scheduled_open(self) -> Values:
+        for key in self.tiles:
+            policy = self.policies.queue(*key, self.floor.now_ms)
+            yield key, policy.hours.is_open_at(self.floor.now_ms)
+
+    def _as_of(self) -> Values:
+        for key, tile in self.tiles.items():
+            silent_ms = tile["no_data_since_ms"] or tile["as_of_ms"]
+            yield key, min(tile["as_of_ms"], silent_ms) / 1000
 
     def _corrections(self) -> Values:
         for key, queue in self.floor.queues.items():
@@ -231,6 +247,10 @@ class SlowExposition(Collector):
         yield m.INSTANT_TARGET, of("instant_target")
         yield m.ABANDONMENT_LIMIT, of("abandonment_limit")
         yield m.ALERT_MIN_CONTACTS, of("volume_floor")
+        yield (
+            m.SERVICE_LEVEL_FORMULA,
+            (((*key, tile["policy"]["formula"]), 1) for key, tile in self.tiles.items()),
+        )
         yield (
             m.QUEUE_INFO,
             (
