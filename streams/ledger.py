@@ -83,10 +83,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A complete snapshot as it was found: *parts* by name."""
+    """A complete snapshot as it was found: *parts* by name, for whoever wants to take them out."""
 
     manifest: Manifest
-    parts: Mapping[str, bytes]
+    parts: dict[str, bytes]
 
 
 def claim_key(tp: TP, epoch: int, member: str) -> bytes:
@@ -122,6 +122,10 @@ def read_key(key: bytes) -> Key | None:
     return Key(TP(topic, int(partition)), int(epoch), kind, which)
 
 
+_Part = tuple[bytes, int]
+"""Its body and the checksum of that, taken part by part: of all together it takes its time."""
+
+
 class Ledger:
     """The state topic's records of one partition, taken in the order of the log.
 
@@ -134,7 +138,7 @@ class Ledger:
         self.epoch = 0
         self.owner = ""
         self._keys: set[bytes] = set()
-        self._parts: dict[tuple[int, int], bytes] = {}
+        self._parts: dict[tuple[int, int], _Part] = {}
         self._manifests: list[tuple[int, bytes]] = []
 
     def take(self, key: Key, raw_key: bytes, value: bytes | None) -> None:
@@ -158,7 +162,7 @@ class Ledger:
         if value is None:
             self._parts.pop((epoch, int(which)), None)
         else:
-            self._parts[epoch, int(which)] = value
+            self._parts[epoch, int(which)] = (value, crc32(value))
 
     def keys(self) -> frozenset[bytes]:
         """Every key that has a value, of whichever owner."""
@@ -187,9 +191,10 @@ class Ledger:
             found = self._parts.get((epoch, part.serial))
             if found is None:
                 raise StateUnusable("missing", "a part is missing")
-            if crc32(found) != part.crc32:
+            body, checksum = found
+            if checksum != part.crc32:
                 raise StateUnusable("damaged", "a part is damaged")
-            parts[part.name] = found
+            parts[part.name] = body
         return Snapshot(manifest, parts)
 
 

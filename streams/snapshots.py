@@ -6,6 +6,8 @@ Only then is what it replaces removed.
 """
 
 import asyncio
+import contextlib
+import gc
 import itertools
 import logging
 import random
@@ -18,11 +20,12 @@ from zlib import crc32
 from aiokafka.errors import KafkaError
 
 from streams.core.partition import Partition
-from streams.core.snapshot import Cutter, SnapshotUnusable
+from streams.core.snapshot import Cutter, Restorer, SnapshotUnusable
 from streams.ledger import (
     Ledger,
     Manifest,
     PartName,
+    Snapshot,
     StateUnusable,
     claim_key,
     manifest_key,
@@ -99,7 +102,7 @@ class Snapshots:
     Args:
         state: the topic.
         new: makes the state of a partition that begins anew.
-        restore: makes it from the parts of a snapshot; raises `SnapshotUnusable`.
+        restorer: makes it from the parts of a snapshot, which it takes out.
         every_s: the time from one snapshot of a partition to the next, at least.
         seen_epoch: the highest epoch of a partition that was seen outside of the state topic.
         accept_partitions: number of partitions that a source topic may have been changed to.
@@ -114,7 +117,7 @@ class Snapshots:
         state: StateLog,
         *,
         new: Callable[[], Partition],
-        restore: Callable[[Mapping[str, bytes]], Partition],
+        restorer: Callable[[dict[str, bytes]], Restorer],
         every_s: float,
         seen_epoch: Callable[[TP], int] = lambda _: 0,
         accept_partitions: int | None = None,
@@ -123,12 +126,13 @@ class Snapshots:
         self.rebuilt: dict[str, int] = {}
         self._state = state
         self._new = new
-        self._restore = restore
+        self._restorer = restorer
         self._every_s = every_s
         self._seen_epoch = seen_epoch
         self._accept_partitions = accept_partitions
         self._rebuild = rebuild
         self._owned: dict[TP, _Owned] = {}
+        self._dismantling: set[asyncio.Task[None]] = set()
 
     def epoch(self, tp: TP) -> int:
         """The epoch in which this worker owns *tp*; 0 where it does not."""
@@ -148,23 +152,39 @@ class Snapshots:
     async def take_over(self, tps: Collection[TP]) -> dict[TP, Held]:
         """Claim partitions and restore their newest snapshots.
 
+        One is restored after the other, in steps between which the worker does whatever else it
+        has to: a large state takes longer than a member of the group may be silent. When this is
+        cancelled, nothing has been taken over.
+
         Raises:
             PartitionsChanged: a source has another number of partitions than before.
         """
+        if self._dismantling:
+            await asyncio.wait(self._dismantling)
         ledgers = await self._state.take_over({tp: self._seen_epoch(tp) for tp in tps})
         counts = {tp.topic: await self._state.partitions_of(tp.topic) for tp in tps}
-        held = {}
-        for tp, ledger in ledgers.items():
-            begin, offset = self._begin(tp, ledger, counts[tp.topic])
-            held[tp] = begin
-            self._owned[tp] = _Owned(
-                tp=tp,
-                epoch=ledger.epoch,
-                partitions=counts[tp.topic],
-                cutter=Cutter(begin.partition),
-                keys=set(ledger.keys()),
-                offset=offset,
-            )
+        found = {tp: self._found(tp, ledgers[tp], counts[tp.topic]) for tp in tps}
+        owners = {tp: (ledger.epoch, set(ledger.keys())) for tp, ledger in ledgers.items()}
+        ledgers.clear()  # only what is found is needed, and that no longer than until it is read
+        held: dict[TP, Held] = {}
+        owned: dict[TP, _Owned] = {}
+        try:
+            with _no_collection():
+                for tp, (epoch, keys) in owners.items():
+                    held[tp] = await self._begin(tp, found.pop(tp))
+                    owned[tp] = _Owned(
+                        tp=tp,
+                        epoch=epoch,
+                        partitions=counts[tp.topic],
+                        cutter=Cutter(held[tp].partition),
+                        keys=keys,
+                        offset=held[tp].offset,
+                    )
+        except BaseException:
+            for each in held.values():
+                self._dismantle(each.partition)
+            raise
+        self._owned |= owned
         return held
 
     async def let_go(self, tps: Collection[TP], source: Source) -> None:
@@ -179,8 +199,9 @@ class Snapshots:
         except (KafkaError, OSError, TimeoutError) as exc:
             log.warning("the newest snapshots stay as they are: %r", exc)
         finally:
-            for tp in tps:
-                self._owned.pop(tp, None)
+            for owned in leaving:
+                if self._owned.pop(owned.tp, None) is not None:
+                    self._dismantle(owned.cutter.partition)
 
     async def keep(self, source: Source) -> None:
         """Write snapshots for ever, of one partition after the other."""
@@ -211,33 +232,55 @@ class Snapshots:
             elif owned.is_written:
                 owned.written_s = time.monotonic()
 
-    def _begin(self, tp: TP, ledger: Ledger, partitions: int) -> tuple[Held, int | None]:
-        anew = Held(self._new(), None, {})
+    def _found(self, tp: TP, ledger: Ledger, partitions: int) -> Snapshot | None:
+        """The snapshot to begin with, if any."""
         if self._rebuild:
-            return anew, None
+            return None
         try:
             snapshot = ledger.newest()
-            if snapshot is None:
-                return anew, None
-            manifest = snapshot.manifest
-            if partitions not in (manifest.partitions, self._accept_partitions):
+        except StateUnusable as unusable:
+            self._tell_unusable(tp, unusable.reason, unusable)
+            return None
+        if snapshot is not None:
+            had = snapshot.manifest.partitions
+            if partitions not in (had, self._accept_partitions):
                 raise PartitionsChanged(
-                    f"{tp.topic} has {partitions} partitions and had {manifest.partitions}: its "
-                    "contacts may go on in another one than they began in; go on all the same "
-                    f"with: floorwatch worker --accept-partitions {partitions}"
+                    f"{tp.topic} has {partitions} partitions and had {had}: its contacts may go on "
+                    "in another one than they began in; go on all the same with: "
+                    f"floorwatch worker --accept-partitions {partitions}"
                 )
-            partition = self._restore(snapshot.parts)
-        except (StateUnusable, SnapshotUnusable) as unusable:
-            reason = unusable.reason if isinstance(unusable, StateUnusable) else "other_settings"
-            self.rebuilt[reason] = self.rebuilt.get(reason, 0) + 1
-            log.warning(
-                "%s[%d] is read from its beginning: its snapshot cannot be used, since %s",
-                tp.topic,
-                tp.partition,
-                unusable,
-            )
-            return anew, None
-        return Held(partition, manifest.offset, manifest.rejected), manifest.offset
+        return snapshot
+
+    async def _begin(self, tp: TP, snapshot: Snapshot | None) -> Held:
+        """What *snapshot* says, or where there is none or it cannot be restored, a new state."""
+        if snapshot is None:
+            return Held(self._new(), None, {})
+        restorer = self._restorer(snapshot.parts)
+        try:
+            for _ in restorer.steps():
+                await asyncio.sleep(0)
+        except BaseException as problem:
+            self._dismantle(restorer.partition)
+            if not isinstance(problem, SnapshotUnusable):
+                raise
+            self._tell_unusable(tp, "other_settings", problem)
+            return Held(self._new(), None, {})
+        return Held(restorer.partition, snapshot.manifest.offset, snapshot.manifest.rejected)
+
+    def _tell_unusable(self, tp: TP, reason: str, problem: Exception) -> None:
+        self.rebuilt[reason] = self.rebuilt.get(reason, 0) + 1
+        log.warning(
+            "%s[%d] is read from its beginning: its snapshot cannot be used, since %s",
+            tp.topic,
+            tp.partition,
+            problem,
+        )
+
+    def _dismantle(self, partition: Partition) -> None:
+        """Free the memory of a *partition* of ours no more; the next ones wait for that."""
+        task = asyncio.create_task(_dismantle(partition))
+        self._dismantling.add(task)
+        task.add_done_callback(self._dismantling.discard)
 
     async def _write(self, owned: _Owned, source: Source, offset: int) -> None:
         """Write one snapshot, cut now at *offset*; stop in the middle when it is ours no more.
@@ -296,3 +339,25 @@ class Snapshots:
     def _is_ours(self, owned: _Owned) -> bool:
         """Whether the partition has neither been let go nor taken over by anybody else."""
         return self._owned.get(owned.tp) is owned and self._seen_epoch(owned.tp) <= owned.epoch
+
+
+async def _dismantle(partition: Partition) -> None:
+    for _ in partition.dismantle():
+        await asyncio.sleep(0)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from what is being restored: it would find nothing, for long.
+
+    Of what is there at the end it looks at nothing again. `Partition.dismantle` undoes the circles
+    in it.
+    """
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if is_on:
+            gc.enable()

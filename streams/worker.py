@@ -19,7 +19,7 @@ from aiohttp import web
 
 from streams.core.contact import Limits
 from streams.core.partition import Partition
-from streams.core.snapshot import restore
+from streams.core.snapshot import Restorer
 from streams.floor_exchange import EVERY_S, FloorExchange
 from streams.floor_keeper import FloorKeeper
 from streams.processors.records import Records
@@ -142,7 +142,7 @@ async def work(
     snapshots = Snapshots(
         state,
         new=lambda: new_partition(settings),
-        restore=lambda parts: restore(parts, settings.policy, **partition_options(settings)),
+        restorer=lambda parts: Restorer(parts, settings.policy, **partition_options(settings)),
         every_s=settings.snapshot_every_ms / 1000,
         seen_epoch=lambda tp: exchange.epoch(tp),  # noqa: PLW0108 # made below
         accept_partitions=accept_partitions,

@@ -8,6 +8,7 @@ again. Both need one question on the way of every event, and it must cost next t
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 if TYPE_CHECKING:
     from streams.core.contact import Life
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 BLOCK: Final = 500
 """Contacts of a block."""
+
+GROUPS: Final = 32
+"""Into how many groups agents and queues are put by their name."""
+
+
+def group_of(name: str) -> int:
+    """The group of *name*, in every process the same."""
+    return crc32(name.encode()) % GROUPS
 
 
 class Block:
@@ -49,6 +58,9 @@ class Watch:
 
     def panes_change(self, tally: QueueTally, stretch: int) -> None:
         """Panes of *stretch*, and a day, are about to change; told once until the next cut."""
+
+    def agents_change(self, group: int) -> None:
+        """An agent of *group* is about to change, to come or to go."""
 
     def panes_go(self, before: int) -> None:
         """The panes of all stretches before *before* are about to be dropped."""

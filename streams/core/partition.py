@@ -10,7 +10,7 @@ windows, and moved in the counters, which only rise, with a correction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -67,6 +67,7 @@ OTHER: Final = "_other"
 _SLACK_PANES: Final = 120
 _RESTARTS_KEPT: Final = 500
 _MESSAGES_KEPT: Final = 16
+_LET_GO: Final = 1_000
 _LOOK_AGAIN_MS: Final = 60_000
 """How soon a contact is looked at again that rests longer than its partition has records for."""
 
@@ -260,6 +261,7 @@ class Partition(Sink):
     def tell_changes_to(self, watch: Watch) -> None:
         """Tell *watch*, and nobody else, before anything changes."""
         self._watch = watch
+        self.staffing.watch = watch
         for tally in self.tallies.values():
             tally.watch = watch
 
@@ -291,6 +293,32 @@ class Partition(Sink):
                 visit.tally.open[visit] = visit.opened_ms
             if life.shown is not None:
                 life.shown.awaiting[life] = life.awaits_from_ms
+
+    def dismantle(self) -> Iterator[None]:
+        """Let go of everything, a little with each step; it is of no more use then.
+
+        Much of it refers to itself in circles, which hold it in memory, and all of it is too much
+        to be let go of at once.
+        """
+        self._watch = self.staffing.watch = None
+        self._schedule = Schedule()
+        self.ahead = {}
+        yield
+        for tally in self.tallies.values():
+            tally.watch = None
+            tally.open = {}
+            tally.awaiting = {}
+        yield
+        while self.lives:
+            for _ in range(min(_LET_GO, len(self.lives))):
+                self.lives.popitem()
+            yield
+        while self.tallies:
+            self.tallies.popitem()
+            yield
+        for group in self.staffing.groups:
+            group.clear()
+            yield
 
     def enrol(self, life: Life) -> None:
         """Put a new contact into the newest block."""

@@ -9,7 +9,8 @@ again.
     tallies/G   counters and histograms of the queues of one group
     days/G      their days
     panes/S/G   their panes of one stretch of about a minute
-    contacts/N  one block of contacts, in the order in which they began
+    contacts/N  one block of contacts, in the order in which they began; one with many events goes
+                on in contacts/N.M from its contact number M on
     gone/G      which contacts of written blocks have been forgotten since
     ahead/N     what the windows will count once the tick has passed
     restarts    of sources
@@ -35,8 +36,8 @@ from zlib import crc32
 import msgspec
 
 from schemas.events import EVENT_TYPES, Event, Unknown, type_name
-from streams.core.blocks import Block, Watch
-from streams.core.calendar import ROLLING_WINDOWS
+from streams.core.blocks import GROUPS, Block, Watch, group_of
+from streams.core.calendar import ROLLING_WINDOWS, pane_of
 from streams.core.columns import Packed, Packer, Unpacker
 from streams.core.contact import OPEN, Fact, Life, Note, Reply, Response, Visit
 from streams.core.partition import Partition
@@ -48,12 +49,13 @@ from streams.core.tally import Sums
 FORMAT: Final = 1
 """In every head. A snapshot of another format is not read."""
 
-_GROUPS: Final = 32
 _PANE_GROUPS: Final = 8
 _GONE_GROUP: Final = 64
 _AHEAD: Final = 2_000
 _MET: Final = 4_000
 _MERGED_AT_ONCE: Final = 64
+_WEIGHT: Final = 8_000
+"""Of the events and visits in a part of contacts, unless one contact alone has more."""
 
 _FRAME: Final = Struct(">IHH")
 """Checksum of the whole part, number of this piece, number of pieces."""
@@ -151,6 +153,8 @@ _DAMAGES: Final = (
 )
 """What reading bytes that are no part of a snapshot may come to."""
 
+_WRITTEN: Final[dict[str, Presence]] = {}
+
 LifeRow = tuple[Any, ...]
 Job = Callable[[], object]
 
@@ -175,23 +179,29 @@ class Cutter(Watch):
         self._ready: deque[tuple[str, bytes]] = deque()
         self._is_under_way = False
         self._now_ms = 0
-        # Of each written block, its contacts as written, and which of them are gone.
+        # Of each written block, its contacts as written, its parts, and which contacts are gone.
         self._members: dict[int, list[str]] = {}
+        self._runs: dict[int, list[str]] = {}
         self._gone: dict[int, bytes] = {}
         # What the cut under way still has to encode, with what has been copied of it.
         self._blocks: dict[int, dict[str, list[LifeRow]]] = {}
         self._changed: set[int] = set()
+        self._numbers: list[int] = []
         self._panes: dict[tuple[int, int], dict[QueueTally, list[tuple[int, Sums]]]] = {}
         self._days: dict[int, dict[QueueTally, list[tuple[int, Sums]]]] = {}
         self._group: dict[QueueTally, int] = {}
-        self._groups: list[list[QueueTally]] = [[] for _ in range(_GROUPS)]
+        self._groups: list[list[QueueTally]] = [[] for _ in range(GROUPS)]
         self._shortened: set[int] = set()
         self._stretches: set[tuple[int, int]] = set()
-        self._agents: list[dict[str, Presence]] = []
-        self._touched: set[str] = set()
-        partition.staffing.touched = self._touched
+        self._agents: dict[int, dict[str, Presence] | None] = {}
+        self._changed_agents: set[int] = set()
         partition.tell_changes_to(self)
         self.forget()
+
+    @property
+    def partition(self) -> Partition:
+        """Of which the cuts are."""
+        return self._partition
 
     @property
     def is_under_way(self) -> bool:
@@ -214,8 +224,7 @@ class Cutter(Watch):
         self._begin_tallies()
         self._begin_staffing()
         self._begin_rest()
-        head = self._head()
-        self._jobs.append(("head", lambda: head))
+        self._jobs.append(("head", partial(self._name_parts, *self._head())))
 
     def next_part(self) -> tuple[str, bytes] | None:
         """The next part that has changed since the cut before, or None once all are encoded."""
@@ -254,17 +263,18 @@ class Cutter(Watch):
         self._changed.clear()
         self._panes.clear()
         self._days.clear()
+        self._agents.clear()
         self._members.clear()
+        self._runs.clear()
         self._gone.clear()
         for block in self._partition.blocks.values():
             block.is_free = True
-        self._stretches = {
-            (stretch, self._group_of(tally) % _PANE_GROUPS)
-            for tally in self._partition.tallies.values()
-            for stretch in {number // self._stretch for number in tally.panes}
-        }
-        self._agents = [{} for _ in range(_GROUPS)]
-        self._touched.update(self._partition.staffing.agents)
+        for tally in self._partition.tallies.values():
+            self._group_of(tally)
+        self._stretches = set()
+        for group in range(_PANE_GROUPS):
+            numbers = set[int]().union(*(tally.panes for tally in self._in_pane_group(group)))
+            self._stretches.update((number // self._stretch, group) for number in numbers)
 
     # -- what the partition tells -----------------------------------------------------------
 
@@ -321,6 +331,12 @@ class Cutter(Watch):
                 self._shortened.add(group)
                 self._save_days(tally, group)
 
+    def agents_change(self, group: int) -> None:
+        """Copy the agents of *group*, if the cut still needs them."""
+        self._changed_agents.add(group)
+        if self._agents.get(group, _WRITTEN) is None:
+            self._agents[group] = self._partition.staffing.groups[group].copy()
+
     def _save_days(self, tally: QueueTally, group: int) -> None:
         saved = self._days.get(group)
         if saved is not None and tally not in saved:
@@ -351,21 +367,21 @@ class Cutter(Watch):
 
     def _begin_contacts(self) -> None:
         blocks = self._partition.blocks
+        self._numbers = list(blocks)
         for number, block in blocks.items():
-            name = f"contacts/{number}"
-            self._present.append(name)
             if block.is_free:
                 block.is_free = False
                 self._members[number] = list(block.contacts)
                 self._gone.pop(number, None)
                 self._blocks[number] = {}
-                self._jobs.append((name, partial(self._block, block)))
+                self._runs[number] = []
+                self._jobs.append((f"contacts/{number}", partial(self._block, block, 0)))
             elif len(block.contacts) < len(self._members[number]):
                 self._gone[number] = bytes(
                     contact not in block.contacts for contact in self._members[number]
                 )
         for number in self._members.keys() - blocks.keys():
-            del self._members[number]
+            del self._members[number], self._runs[number]
             self._gone.pop(number, None)
         groups: dict[int, dict[int, bytes]] = {}
         for number, gone in self._gone.items():
@@ -373,30 +389,41 @@ class Cutter(Watch):
         for group, found in groups.items():
             self._add(f"gone/{group}", partial(_sorted, found))
 
-    def _block(self, block: Block) -> object:
-        """The contacts of *block* as they were at the cut."""
-        saved = self._blocks.pop(block.number)
-        block.is_free = block.number in self._changed
-        self._changed.discard(block.number)
-        lives = self._partition.lives
-        members = self._members[block.number]
-        rows = [
-            saved[contact] if contact in saved else _life_rows(lives[contact])
-            for contact in members
-        ]
-        return [self._now_ms, members, *_pack_contacts(rows)]
+    def _block(self, block: Block, start: int) -> object:
+        """The contacts of *block* from number *start* on as they were at the cut.
+
+        No more than is quickly encoded: the rest is the next job.
+        """
+        number = block.number
+        saved, members, lives = self._blocks[number], self._members[number], self._partition.lives
+        self._runs[number].append(_run_name(number, start))
+        rows: list[list[LifeRow]] = []
+        weight = 0
+        for contact in islice(members, start, None):
+            rows.append(saved[contact] if contact in saved else _life_rows(lives[contact]))
+            weight += sum(map(_weight, rows[-1]))
+            if weight >= _WEIGHT:
+                break
+        end = start + len(rows)
+        if end < len(members):
+            self._jobs.appendleft((_run_name(number, end), partial(self._block, block, end)))
+        else:
+            del self._blocks[number]
+            block.is_free = number in self._changed
+            self._changed.discard(number)
+        return [self._now_ms, members[start:end], *_pack_contacts(rows)]
 
     # -- tallies --------------------------------------------------------------------------------
 
     def _group_of(self, tally: QueueTally) -> int:
         group = self._group.get(tally)
         if group is None:
-            group = self._group[tally] = _group_of(f"{tally.queue}\n{tally.channel}")
+            group = self._group[tally] = group_of(f"{tally.queue}\n{tally.channel}")
             self._groups[group].append(tally)
         return group
 
     def _in_pane_group(self, group: int) -> Iterator[QueueTally]:
-        for every in range(group, _GROUPS, _PANE_GROUPS):
+        for every in range(group, GROUPS, _PANE_GROUPS):
             yield from self._groups[every]
 
     def _in(self, tally: QueueTally, stretch: int) -> list[tuple[int, Sums]]:
@@ -452,30 +479,23 @@ class Cutter(Watch):
 
     def _begin_staffing(self) -> None:
         staffing = self._partition.staffing
-        for name in self._touched:
-            mirror = self._agents[_group_of(name)]
-            presence = staffing.agents.get(name)
-            if presence is None:
-                mirror.pop(name, None)
-            else:
-                mirror[name] = presence
-        changed = {_group_of(name) for name in self._touched}
-        self._touched.clear()
-        for group, agents in enumerate(self._agents):
+        changed, self._changed_agents = self._changed_agents, set()
+        for group, agents in enumerate(staffing.groups):
             name = f"agents/{group}"
             if agents:
                 self._present.append(name)
                 if group in changed or name not in self._written:
-                    self._jobs.append((name, partial(_agents, agents)))
+                    self._agents[group] = None
+                    self._jobs.append((name, partial(self._agents_of, group)))
         doors: dict[int, list[Any]] = {}
         for queue, known in staffing.known_doors.items():
             entry = (queue, [(d.order, d.is_open, d.since_ms, d.reason) for d in known])
-            doors.setdefault(_group_of(queue), []).append(entry)
+            doors.setdefault(group_of(queue), []).append(entry)
         for group, entries in doors.items():
             self._add(f"doors/{group}", partial(list, entries))
-        met = [(*key, *value) for key, value in staffing.remembered.items()]
+        met = list(staffing.remembered.items())
         for number, start in enumerate(range(0, len(met), _MET)):
-            self._add(f"met/{number}", partial(list, met[start : start + _MET]))
+            self._add(f"met/{number}", partial(_met, met[start : start + _MET]))
         small = [
             staffing.changed_ms.copy(),
             [(queue, seen.order, seen.waiting) for queue, seen in staffing.observations.items()],
@@ -483,6 +503,10 @@ class Cutter(Watch):
             staffing.swept_ms,
         ]
         self._add("staffing", partial(list, small))
+
+    def _agents_of(self, group: int) -> object:
+        saved = self._agents.pop(group)
+        return _agents(self._partition.staffing.groups[group] if saved is None else saved)
 
     def _begin_rest(self) -> None:
         partition = self._partition
@@ -493,9 +517,9 @@ class Cutter(Watch):
         for number, start in enumerate(range(0, len(held), _AHEAD)):
             self._add(f"ahead/{number}", partial(_ahead, held[start : start + _AHEAD]))
 
-    def _head(self) -> object:
+    def _head(self) -> tuple[int, dict[str, Any]]:
         partition = self._partition
-        return [
+        return (
             FORMAT,
             {
                 "every_ms": partition.every_ms,
@@ -503,14 +527,18 @@ class Cutter(Watch):
                 "by_arrival": partition.by_arrival,
                 "types": [type_name(kind) for kind in EVENT_TYPES],
                 "edges_ms": partition.edges_ms,
-                "parts": self._present[1:],
                 "scalars": {name: getattr(partition, name) for name in _SCALARS},
                 "counts": {name: getattr(partition, name).copy() for name in _COUNTS},
                 "events": {kind.__name__: count for kind, count in partition.events.items()},
                 "last_ms": partition.sources.last_ms.copy(),
                 "beating": sorted(partition.sources.beating),
             },
-        ]
+        )
+
+    def _name_parts(self, version: int, head: dict[str, Any]) -> object:
+        """The head, once it is known into how many parts the blocks have gone."""
+        self._present += [name for number in self._numbers for name in self._runs[number]]
+        return version, {**head, "parts": self._present[1:]}
 
     def _add(self, name: str, job: Job) -> None:
         self._present.append(name)
@@ -541,34 +569,29 @@ def restore(
     by_arrival: bool = False,
     **options: Any,  # noqa: ANN401 # as `Partition` takes them
 ) -> Partition:
-    """The partition of which *parts* were cut; the other arguments are those of `Partition`.
+    """The partition of which *parts* were cut, at one go; arguments and errors as of `Restorer`.
 
-    Visits keep the policies of their opening, whatever *policies* say now. Parts that the head does
-    not name are left alone.
-
-    Raises:
-        SnapshotUnusable: another format, tick or windows, a part that is missing or damaged.
+    *parts* stay as they are.
     """
-    partition = Partition(
-        policies, every_ms=every_ms, windows=windows, by_arrival=by_arrival, **options
+    restorer = Restorer(
+        dict(parts),
+        policies,
+        every_ms=every_ms,
+        windows=windows,
+        by_arrival=by_arrival,
+        **options,
     )
-    try:
-        version, *rest = _content(parts, "head")
-        if version != FORMAT:
-            raise SnapshotUnusable(f"its format is {version!r}, that of now is {FORMAT}")
-        head = rest[0]
-        _check(head, partition)
-        _Reader(partition, partial(_content, parts)).fill(head)
-    except _DAMAGES as error:
-        raise SnapshotUnusable(f"it is damaged ({type(error).__name__})") from None
-    return partition
+    for _ in restorer.steps():
+        pass
+    return restorer.partition
 
 
-def _content(parts: Mapping[str, bytes], name: str) -> Any:  # noqa: ANN401 # what was encoded
+def _content(parts: dict[str, bytes], name: str) -> Any:  # noqa: ANN401 # what was encoded
+    """What the part *name* says; it is taken out of *parts*."""
     pieces: list[bytes] = []
     count = 1
     while len(pieces) < count:
-        piece = parts.get(_piece_name(name, len(pieces)))
+        piece = parts.pop(_piece_name(name, len(pieces)), None)
         if piece is None:
             raise SnapshotUnusable(f"its part {_piece_name(name, len(pieces))} is missing")
         checksum, number, count = _FRAME.unpack_from(piece)
@@ -594,6 +617,52 @@ def _check(head: Mapping[str, Any], partition: Partition) -> None:
             raise SnapshotUnusable(f"its {what} are not those of now")
 
 
+class Restorer:
+    """Restores a partition from the parts of a cut, a little with each step.
+
+    Visits keep the policies of their opening, whatever *policies* say now. Parts that the head does
+    not name are left alone.
+
+    Args:
+        parts: each is taken out once it is read.
+        policies: as `Partition` takes them, like all further arguments.
+
+    Attributes:
+        partition: what has been restored so far; of no use before all of it is.
+    """
+
+    def __init__(
+        self,
+        parts: dict[str, bytes],
+        policies: PolicyBook,
+        *,
+        every_ms: int = 5_000,
+        windows: Mapping[str, int] = ROLLING_WINDOWS,
+        by_arrival: bool = False,
+        **options: Any,  # noqa: ANN401 # as `Partition` takes them
+    ) -> None:
+        self.partition = Partition(
+            policies, every_ms=every_ms, windows=windows, by_arrival=by_arrival, **options
+        )
+        self._parts = parts
+
+    def steps(self) -> Iterator[None]:
+        """Restore it, some more with each step; there are no more steps once it is whole.
+
+        Raises:
+            SnapshotUnusable: another format, tick or windows, a part that is missing or damaged.
+        """
+        try:
+            version, *rest = _content(self._parts, "head")
+            if version != FORMAT:
+                raise SnapshotUnusable(f"its format is {version!r}, that of now is {FORMAT}")
+            head = rest[0]
+            _check(head, self.partition)
+            yield from _Reader(self.partition, partial(_content, self._parts)).fill(head)
+        except _DAMAGES as error:
+            raise SnapshotUnusable(f"it is damaged ({type(error).__name__})") from None
+
+
 class _Reader:
     """Puts the parts of a snapshot into an empty partition."""
 
@@ -602,8 +671,8 @@ class _Reader:
         self._read = read
         self._share: dict[Any, Any] = {}
 
-    def fill(self, head: Mapping[str, Any]) -> None:
-        """Put all that *head* says and names into the partition."""
+    def fill(self, head: Mapping[str, Any]) -> Iterator[None]:
+        """Put all that *head* says and names into the partition, a little with each step."""
         partition = self._partition
         for name in _SCALARS:
             setattr(partition, name, head["scalars"][name])
@@ -615,27 +684,48 @@ class _Reader:
         named: dict[str, list[str]] = {}
         for name in head["parts"]:
             named.setdefault(name.partition("/")[0], []).append(name)
-        self._tallies(named.get("tallies", ()), head["edges_ms"])
+        yield from self._tallies(named.get("tallies", ()), head["edges_ms"])
         for name in named.get("days", ()):
             for key, days in self._read(name):
                 partition.tallies[key[0], key[1]].days.update(_sums(days))
+            yield
         for name in named.get("panes", ()):
             for key, panes in self._read(name):
                 partition.tallies[key[0], key[1]].panes.update(_sums(panes))
+            yield
+        yield from self._windows()
         gone: dict[int, bytes] = {}
         for name in named.get("gone", ()):
             gone.update(self._read(name))
+            yield
         for name in named.get("contacts", ()):
-            self._contacts(self._read(name), gone.get(int(name.partition("/")[2]), b""))
+            number, _, start = name.partition("/")[2].partition(".")
+            self._contacts(self._read(name), gone.get(int(number), b"")[int(start or 0) :])
+            yield
         for name in named.get("ahead", ()):
             self._ahead(self._read(name))
+            yield
         for name in named.get("restarts", ()):
             for source, facts in self._read(name).items():
                 partition.restarts[source] = [Fact(*fact) for fact in facts]
-        self._staffing(named)
+            yield
+        yield from self._staffing(named)
 
-    def _tallies(self, names: Iterable[str], edges_ms: Sequence[int]) -> None:
-        heads = sorted(head for name in names for head in self._read(name))
+    def _windows(self) -> Iterator[None]:
+        """Have the windows stand at the tick: to add them up from nothing takes its time, too."""
+        partition = self._partition
+        pane = pane_of(partition.tick_ms, partition.every_ms)
+        for tally in partition.tallies.values():
+            for name in partition.windows:
+                tally.window(name, pane)
+            yield
+
+    def _tallies(self, names: Iterable[str], edges_ms: Sequence[int]) -> Iterator[None]:
+        heads: list[Any] = []
+        for name in names:
+            heads += self._read(name)
+            yield
+        heads.sort()
         for _, queue, channel, plain, counters, corrections, histograms, fed, *sets in heads:
             tally = self._partition.new_tally(queue, channel)
             tally.waiting_past, tally.last_event_ms, tally.revision = plain
@@ -646,6 +736,7 @@ class _Reader:
                 histogram.take(edges_ms, counts, sum_ms)
             tally.fed = fed
             tally.segments, tally.thresholds = set(sets[0]), set(sets[1])
+        yield
 
     def _contacts(self, body: Packed, gone: bytes) -> None:
         partition = self._partition
@@ -665,7 +756,7 @@ class _Reader:
             item = _CONTACT_ITEMS[kind](*values[0]) if kind in _CONTACT_ITEMS else next(closed)
             self._partition.ahead.setdefault(number, []).append((apply, item, sign))
 
-    def _staffing(self, named: Mapping[str, Iterable[str]]) -> None:
+    def _staffing(self, named: Mapping[str, Iterable[str]]) -> Iterator[None]:
         staffing = self._partition.staffing
         share = self._share
 
@@ -683,14 +774,17 @@ class _Reader:
                     share.setdefault(tuple(queues), tuple(queues)),
                 )
                 staffing.put_agent(agent, presence)
+            yield
         for name in named.get("doors", ()):
             for queue, doors in self._read(name):
                 known = [Door(order_of(order), *values) for order, *values in doors]
                 staffing.known_doors[queue] = known
                 staffing.doors[queue] = known[-1]
+            yield
         for name in named.get("met", ()):
             for source, id_, time_ms, digest in self._read(name):
                 staffing.remembered[share.setdefault(source, source), id_] = (time_ms, digest)
+            yield
         for name in named.get("staffing", ()):
             staffing.changed_ms, observations, queues, staffing.swept_ms = self._read(name)
             staffing.queues = set(queues)
@@ -707,8 +801,14 @@ def _piece_name(name: str, piece: int) -> str:
     return f"{name}+{piece}" if piece else name
 
 
-def _group_of(key: str) -> int:
-    return crc32(key.encode()) % _GROUPS
+def _run_name(number: int, start: int) -> str:
+    return f"contacts/{number}.{start}" if start else f"contacts/{number}"
+
+
+def _weight(row: LifeRow) -> int:
+    """How much there is to encode: events, visits, and ids of events that are not kept."""
+    _, facts, visits, ids, *_ = row
+    return len(facts) + len(visits) + (0 if ids is None else len(ids[1]))
 
 
 def _life_rows(newest: Life) -> list[LifeRow]:
@@ -985,6 +1085,10 @@ def _agents(agents: Mapping[str, Presence]) -> object:
         )
         for name, known in agents.items()
     ]
+
+
+def _met(met: Iterable[tuple[tuple[str, str], tuple[int, int]]]) -> object:
+    return [(*key, *value) for key, value in met]
 
 
 def _sorted(found: Mapping[int, bytes]) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, Literal, NamedTuple, TypeVar, get_args
 from zlib import crc32
 
@@ -22,6 +23,7 @@ from schemas.events import (
     QueueObserved,
     QueueOpened,
 )
+from streams.core.blocks import GROUPS, Watch, group_of
 from streams.core.policy import PolicyBook
 
 MAX_AGENTS: Final = 200_000
@@ -90,11 +92,11 @@ class Staffing:
     further agents serve none.
 
     Attributes:
-        agents: by agent; never shown or logged.
+        groups: by agent, in groups of `group_of`; never shown or logged.
         changed_ms: by queue, when one of its agents last changed.
         doors: by queue.
         observations: by queue.
-        touched: the agents who may have changed since whoever put a set here cleared it.
+        watch: who is told before an agent changes, if anyone.
         queues: those told apart.
         remembered: by source and id, when an event happened and the checksum of its content.
         swept_ms: the arrival at which `remembered` was last rid of what is too old.
@@ -103,13 +105,14 @@ class Staffing:
     def __init__(
         self, policies: PolicyBook, lateness_ms: int, *, max_queues: int = MAX_QUEUES
     ) -> None:
-        self.agents: dict[str, Presence] = {}
+        self.groups: list[dict[str, Presence]] = [{} for _ in range(GROUPS)]
+        self._agents = 0
         self.changed_ms: dict[str, int] = {}
         self.doors: dict[str, Door] = {}
         self.observations: dict[str, Observation] = {}
         self._doors: dict[str, list[Door]] = {}
         self._states: dict[str, dict[str, int]] = {}
-        self.touched: set[str] | None = None
+        self.watch: Watch | None = None
         self._served = 0
         self.queues: set[str] = set()
         self._max_queues = max_queues
@@ -117,6 +120,11 @@ class Staffing:
         self._lateness_ms = lateness_ms
         self.remembered: dict[tuple[str, str], tuple[int, int]] = {}
         self.swept_ms = 0
+
+    @property
+    def agents(self) -> dict[str, Presence]:
+        """All agents; a copy."""
+        return dict(chain.from_iterable(group.items() for group in self.groups))
 
     @property
     def known_doors(self) -> dict[str, list[Door]]:
@@ -188,10 +196,13 @@ class Staffing:
         self.doors[queue] = known[-1]
 
     def _take_agent(self, event: AgentChanged, order: Order) -> bool:
-        known = self.agents.get(event.agent)
+        group = group_of(event.agent)
+        agents = self.groups[group]
+        known = agents.get(event.agent)
         if known is None:
-            if len(self.agents) >= MAX_AGENTS:
+            if self._agents >= MAX_AGENTS:
                 return False
+            self._agents += 1
             known = Presence(_NEVER, event.state, _NEVER, ())
         new = known
         if order > known.order:
@@ -204,24 +215,27 @@ class Staffing:
         if not has_room:
             self._count(new, -1)
             new = replace(new, queues=())
-        self.agents[event.agent] = new
-        if self.touched is not None:
-            self.touched.add(event.agent)
+        if self.watch is not None:
+            self.watch.agents_change(group)
+        agents[event.agent] = new
         for queue in new.queues:
             self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), order.time_ms)
         return has_room
 
     def forget_before(self, time_ms: int) -> None:
         """Forget agents of whom nothing has been heard since *time_ms*."""
-        silent = [name for name, known in self.agents.items() if known.order.time_ms < time_ms]
-        for name in silent:
-            self._count(self.agents.pop(name), -1)
-        if self.touched is not None:
-            self.touched.update(silent)
+        for group, agents in enumerate(self.groups):
+            silent = [name for name, known in agents.items() if known.order.time_ms < time_ms]
+            if silent and self.watch is not None:
+                self.watch.agents_change(group)
+            for name in silent:
+                self._count(agents.pop(name), -1)
+            self._agents -= len(silent)
 
     def put_agent(self, name: str, presence: Presence) -> None:
         """Know the agent *name*, not known before, as *presence*."""
-        self.agents[name] = presence
+        self.groups[group_of(name)][name] = presence
+        self._agents += 1
         self._count(presence, 1)
 
     def _named(self, queues: Iterable[str], time_ms: int) -> tuple[str, ...]:
