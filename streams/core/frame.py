@@ -16,7 +16,7 @@ from streams.core.figures import Live
 from streams.core.partition import Partition
 from streams.core.queue_tally import QueueTally
 from streams.core.staffing import Door, Observation, Staffing
-from streams.core.tally import Histogram, Spread, Sums
+from streams.core.tally import Histogram, Sums
 
 WINDOWS: Final = (*ROLLING_WINDOWS, DAY)
 
@@ -250,26 +250,8 @@ def sum_of(parts: Sequence[Sums]) -> Sums:
         return parts[0]
     total = parts[0].copy()
     for part in parts[1:]:
-        total.counts = list(map(add, total.counts, part.counts))
-        _add_spread(total.waits, part.waits)
-        _add_spread(total.abandons, part.abandons)
-        _add_spread(total.responses, part.responses)
-        _add_spread(total.thresholds, part.thresholds)
-        for segment, (offered, instant) in part.segments.items():
-            total.add_segment(segment, offered, instant)
+        total.add(part)
     return total
-
-
-def _add_spread(mine: Spread, theirs: Spread) -> None:
-    # As `Sums.add`, without a call for every key: a floor adds up millions of them.
-    for key, count in theirs.items():
-        known = mine.get(key)
-        if known is None:
-            mine[key] = count
-        elif known + count:
-            mine[key] = known + count
-        else:
-            del mine[key]
 
 
 def net_of(

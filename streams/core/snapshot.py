@@ -895,20 +895,16 @@ def _unpack_contacts(
     chains: list[list[Life]] = []
     rows = zip(unpacker.rows(counts, "vvv"), unpacker.rows(lives, _LIFE_KINDS), strict=True)
     for (is_newest, fact_count, visit_count), values in rows:
-        life = Life(contacts[len(chains)])
-        _set_life(life, values)
-        life.facts = list(islice(all_facts, fact_count))
+        contact = contacts[len(chains)]
+        life = _new_life(contact, values)
+        facts_of = life.facts = list(islice(all_facts, fact_count))
         home = life.home
         life.ids = [
-            fact.id if fact.source == home else f"{fact.source}\n{fact.id}" for fact in life.facts
+            fact.id if fact.source == home else f"{fact.source}\n{fact.id}" for fact in facts_of
         ]
-        for row in islice(all_visits, visit_count):
-            visit = _visit(life.contact, *row)
-            life.visits.append(visit)
-            if visit.outcome == OPEN:
-                life.open.append(visit)
-        if chain:
-            life.earlier = chain[-1]
+        visits_of = life.visits = [_visit(contact, *row) for row in islice(all_visits, visit_count)]
+        life.open = [visit for visit in visits_of if visit.outcome == OPEN]
+        life.earlier = chain[-1] if chain else None
         restored.append(life)
         chain.append(life)
         if is_newest:
@@ -941,8 +937,15 @@ def _add_what_is_rare(restored: list[Life], unpacker: Unpacker, tables: Sequence
             restored[number].drop(time_ms)
 
 
-def _set_life(life: Life, values: tuple[Any, ...]) -> None:
-    """Give *life* what `_life_values` took; one by one, because there are a million of them."""
+def _new_life(contact: str, values: tuple[Any, ...]) -> Life:
+    """A life with what `_life_values` took; one by one, because there are a million of them."""
+    life = Life.__new__(Life)
+    life.contact = contact
+    life.dropped = None
+    life.notes = []
+    life.response = None
+    life.reply = None
+    life._pending = None
     (
         life.home,
         life.named_channel,
@@ -967,6 +970,7 @@ def _set_life(life: Life, values: tuple[Any, ...]) -> None:
         life._limit_ms,
         life._expires_after_ms,
     ) = values
+    return life
 
 
 def _visit(
