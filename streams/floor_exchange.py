@@ -4,12 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from aiokafka.errors import KafkaError
 
 from streams.core.frame import Frame
 from streams.core.frame_codec import FrameLog, FrameWriter
+from streams.core.steps import Steps
 from streams.floor_keeper import FloorKeeper
 from streams.floor_log import FloorLog
 from streams.reader import TP
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 1.0
 SETTLED_WITHIN_S: Final = 0.7
 """How long after its second a floor waits for the frames that are still under way."""
+
+T = TypeVar("T")
 
 
 class FloorExchange:
@@ -67,11 +70,11 @@ class FloorExchange:
         """Exchange frames at every whole second and have the floor shown."""
         while True:
             await asyncio.sleep(EVERY_S - time.time() % EVERY_S)
-            frames = keeper.frames()
+            frames = await _between(keeper.framing())
             if self._writing is None or self._writing.done():
                 self._writing = asyncio.create_task(self._write(frames))
             await self._settle(keeper)
-            keeper.show()
+            await _between(keeper.showing())
 
     async def stop(self) -> None:
         """Write no more."""
@@ -84,7 +87,7 @@ class FloorExchange:
         until = time.monotonic() + SETTLED_WITHIN_S
         while True:
             self._log.arrived.clear()
-            self._hand_over(keeper)
+            await self._hand_over(keeper)
             left_s = until - time.monotonic()
             if left_s <= 0 or keeper.is_whole():
                 return
@@ -93,7 +96,7 @@ class FloorExchange:
             except TimeoutError:
                 continue
 
-    def _hand_over(self, keeper: FloorKeeper) -> None:
+    async def _hand_over(self, keeper: FloorKeeper) -> None:
         fresh, self._fresh = self._fresh, set()
         for tp, epoch in fresh:
             if epoch < self.epoch(tp):
@@ -101,6 +104,7 @@ class FloorExchange:
                 continue
             for frame in self._logs[tp, epoch].frames():
                 keeper.take(tp, epoch, frame)
+            await asyncio.sleep(0)
 
     def _take(self, tp: TP, epoch: int, end: str, value: bytes | None) -> None:
         if epoch < self.epoch(tp):
@@ -123,6 +127,7 @@ class FloorExchange:
                 for tp, epoch in mine:
                     records = self._writers[tp, epoch].records(frames[tp])
                     writing.create_task(self._log.write(tp, epoch, records))
+                    await asyncio.sleep(0)
             await self._clean(mine)
         except* (KafkaError, OSError, TimeoutError) as failed:
             log.warning("the floor is not told at present: %r", failed.exceptions[0])
@@ -137,3 +142,14 @@ class FloorExchange:
             if self._has_snapshot(tp):
                 await self._log.remove_before(tp, epoch)
                 self._cleaned.add((tp, epoch))
+
+
+async def _between(steps: Steps[T]) -> T:
+    """What comes of *steps*, between which the worker does what else it has to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        await asyncio.sleep(0)

@@ -15,11 +15,12 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from streams.core.document import floor_document, wall_document
+from streams.core.document import Documents, wall_document
 from streams.core.floor import Floor, FloorMerger
 from streams.core.floorboard import Floorboard
 from streams.core.frame import Frame, Framer
 from streams.core.partition import Partition
+from streams.core.steps import Steps, last_of
 from streams.exposition import Exposition, Pipeline
 from streams.processors.records import Records
 from streams.reader import TP, Position
@@ -114,13 +115,14 @@ class FloorKeeper:
             max_queues=settings.max_queues,
             intervals_ms=settings.source_intervals_ms,
         )
+        self._documents = Documents(settings.policy, name=settings.name, clock=settings.clock)
         self._exposition = Exposition(
             settings.policy, metric_windows=settings.metric_windows, version=version("floorwatch")
         )
         self._ready = False
         self._heard_ms = 0
         self._now_ms = 0
-        self._shown = self._look()
+        self._shown = last_of(self._look())
 
     def expect(self, tps: Collection[TP]) -> None:
         """The floor is made of *tps*, whoever owns them."""
@@ -133,18 +135,25 @@ class FloorKeeper:
         A partition that has not read as far yet as its owner before had says nothing: what that
         one last said stands.
         """
-        read = self._read()
+        return last_of(self.framing())
+
+    def framing(self) -> Steps[dict[TP, Frame]]:
+        """The same, one partition with each step."""
         second_ms = self._second()
         parts = self._records.partitions
         self._own = {tp: own for tp, own in self._own.items() if own.partition is parts.get(tp)}
         frames = {}
-        for tp, partition in list(parts.items()):
+        for tp in list(parts):
+            partition = parts.get(tp)
+            if partition is None:
+                continue
             own = self._own.get(tp)
-            if own is None:
+            if own is None or own.partition is not partition:
                 own = self._own[tp] = self._begin(tp, partition)
-            frame = self._frame(tp, own, read.get(tp), second_ms)
+            frame = self._frame(tp, own, self._read().get(tp), second_ms)
             if frame is not None:
                 frames[tp] = frame
+            yield
         return frames
 
     def take(self, tp: TP, epoch: int, frame: Frame) -> None:
@@ -160,7 +169,11 @@ class FloorKeeper:
 
     def show(self) -> None:
         """Add up what the partitions have said, and show it."""
-        self._shown = self._look()
+        last_of(self.showing())
+
+    def showing(self) -> Steps[None]:
+        """The same, a little with each step."""
+        self._shown = yield from self._look()
 
     def turn(self) -> None:
         """Show what this worker's own partitions count now, without anybody else's."""
@@ -195,19 +208,15 @@ class FloorKeeper:
             next_offset=offset,
         )
 
-    def _look(self) -> Shown:
+    def _look(self) -> Steps[Shown]:
         standing = self._board.standing(self._second())
         if not self._ready and self._is_caught_up(standing.frames):
             self._ready = True
             log.info("caught up: the floor is shown")
-        floor = self._merger.merge(standing.frames, standing.now_ms, partial=standing.partial)
-        document = floor_document(
-            floor,
-            self._settings.policy,
-            name=self._settings.name,
-            clock=self._settings.clock,
-            ready=self._ready,
+        floor = yield from self._merger.steps(
+            standing.frames, standing.now_ms, partial=standing.partial
         )
+        document = yield from self._documents.steps(floor, ready=self._ready)
         return Shown(floor, document, orjson.dumps(wall_document(document)))
 
     def _is_caught_up(self, frames: Collection[Frame]) -> bool:

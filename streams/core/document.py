@@ -3,42 +3,159 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from operator import is_
 from typing import Any, Final
 
 from schemas.instants import write_instant
 from streams.core import tally as t
-from streams.core.figures import Entry, Live, entry_of, threshold_figures
+from streams.core.figures import Counted, Entry, Live, counted_of, entry_with, threshold_figures
 from streams.core.floor import Floor, Partial, QueueFloor
 from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
 from streams.core.frame import WINDOWS
 from streams.core.judgement import judge
 from streams.core.policy import PolicyBook, QueuePolicy, VisitPolicy
 from streams.core.queue_tally import FAILED
+from streams.core.steps import Steps, last_of
 from streams.core.tally import Sums
 
 ALL: Final = "*"
 TOTAL: Final = "total"
+STEP: Final = 50
+"""Queues at a time."""
+
+_instant: Final = lru_cache(maxsize=64)(write_instant)
+"""One document says the same few instants thousands of times."""
+
+
+class Documents:
+    """Makes the documents of floors that follow one another.
+
+    What an unchanged sum came to is kept, so a document costs what has changed since the last one.
+
+    Args:
+        policies: what queues are judged by.
+        name: of the installation.
+        clock: `wall` or `event`.
+    """
+
+    def __init__(self, policies: PolicyBook, *, name: str, clock: str) -> None:
+        self._policies = policies
+        self._name = name
+        self._clock = clock
+        self._counted: dict[_Place, tuple[object, object, Counted]] = {}
+        self._everything: list[tuple[Counted, set[int]]] = []
+        self._added_up: list[Mapping[str, Sums]] = []
+
+    def document(self, floor: Floor, *, ready: bool) -> dict[str, Any]:
+        """The whole floor: every queue with its state, every entry of every window."""
+        return last_of(self.steps(floor, ready=ready))
+
+    def steps(self, floor: Floor, *, ready: bool) -> Steps[dict[str, Any]]:
+        """The same, a little with each step."""
+        policies = self._policies
+        shown = [queue for queue in floor.queues.values() if _is_shown(queue)]
+        tiles = []
+        entries: list[Entry] = []
+        counted: dict[_Place, tuple[object, object, Counted]] = {}
+        for number, queue in enumerate(shown, 1):
+            policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
+            visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
+            tiles.append(_tile(queue, policy, visits, floor))
+            entries += self._entries(queue, policy, visits, floor, counted)
+            if number % STEP == 0:
+                yield
+        self._counted = counted
+        entries += yield from self._floor_entries(floor)
+        return {
+            "name": self._name,
+            "as_of": write_instant(floor.now_ms),
+            "as_of_ms": floor.now_ms,
+            "tick": write_instant(floor.tick_ms),
+            "tick_ms": floor.tick_ms,
+            "clock": self._clock,
+            "ready": ready,
+            "partial": _partial(floor.partial),
+            "paging": None,
+            "queues": tiles,
+            "entries": entries,
+        }
+
+    def _entries(
+        self,
+        queue: QueueFloor,
+        policy: QueuePolicy,
+        visits: VisitPolicy,
+        floor: Floor,
+        counted: dict[_Place, tuple[object, object, Counted]],
+    ) -> Iterable[Entry]:
+        now_ms = queue.as_of_ms if queue.catching_up else floor.now_ms
+        for window, sums in queue.windows.items():
+            place = (queue.queue, queue.channel, window)
+            known = self._counted.get(place)
+            if known is None or known[0] is not sums:
+                known = (sums, None, counted_of(sums, FORMULA_IDS))
+            counted[place] = known
+            thresholds = sums.thresholds.keys() or {visits.threshold_ms}
+            head = _head(queue, window, policy.formula, queue.tick_ms, now_ms, thresholds)
+            yield entry_with(known[2], queue.live, head, as_of_ms=now_ms)
+        place = (queue.queue, queue.channel, TOTAL)
+        known = self._counted.get(place)
+        if known is None or known[0] is not queue.net or known[1] is not visits:
+            sums = totals_of(queue.net, visits)
+            known = (queue.net, visits, counted_of(sums, FORMULA_IDS))
+        counted[place] = known
+        thresholds = set(queue.thresholds) or {visits.threshold_ms}
+        head = _head(queue, TOTAL, policy.formula, now_ms, now_ms, thresholds)
+        total = entry_with(known[2], queue.live, head, as_of_ms=now_ms)
+        if visits.short_abandon_ms > min(thresholds):
+            # No counter tells the abandonments apart that came after T and up to S.
+            total["abandoned_short"] = None
+        yield total
+
+    def _floor_entries(self, floor: Floor) -> Steps[list[Entry]]:
+        """All queues together, under `*`; the sum of their visits, each with its own threshold."""
+        queues = list(floor.queues.values())
+        windows = [queue.windows for queue in queues]
+        is_known = len(windows) == len(self._added_up) and all(map(is_, windows, self._added_up))
+        if not (is_known and self._everything):
+            found = []
+            for window in WINDOWS:
+                sums = Sums()
+                thresholds: set[int] = set()
+                for queue in queues:
+                    part = queue.windows[window]
+                    sums.add(part)
+                    if part.holds_visits():
+                        visits = self._policies.visit(queue.queue, queue.channel, floor.now_ms)
+                        thresholds |= part.thresholds.keys() or {visits.threshold_ms}
+                found.append((counted_of(sums, FORMULA_IDS), thresholds))
+                yield
+            self._everything, self._added_up = found, windows
+        live = Live()
+        for queue in queues:
+            live.add(queue.live)
+        everything = QueueFloor(ALL, ALL)
+        return [
+            entry_with(
+                counted,
+                live,
+                _head(everything, name, DEFAULT_FORMULA, floor.tick_ms, floor.now_ms, thresholds),
+                as_of_ms=floor.now_ms,
+            )
+            for name, (counted, thresholds) in zip(WINDOWS, self._everything, strict=True)
+        ]
+
+
+_Place = tuple[str, str, str]
+"""A queue, a channel and a window."""
 
 
 def floor_document(
     floor: Floor, policies: PolicyBook, *, name: str, clock: str, ready: bool
 ) -> dict[str, Any]:
-    """The whole floor: every queue with its state, every entry of every window."""
-    return {
-        "name": name,
-        "as_of": write_instant(floor.now_ms),
-        "as_of_ms": floor.now_ms,
-        "tick": write_instant(floor.tick_ms),
-        "tick_ms": floor.tick_ms,
-        "clock": clock,
-        "ready": ready,
-        "partial": _partial(floor.partial),
-        "paging": None,
-        "queues": [
-            _tile(queue, policies, floor) for queue in floor.queues.values() if _is_shown(queue)
-        ],
-        "entries": [*_entries(floor, policies), *_floor_entries(floor, policies)],
-    }
+    """The document of one floor alone."""
+    return Documents(policies, name=name, clock=clock).document(floor, ready=ready)
 
 
 def _partial(partial: Partial | None) -> dict[str, Any] | bool:
@@ -68,9 +185,9 @@ def _is_shown(queue: QueueFloor) -> bool:
     return bool(known or any(name != "bot_contained" for name in queue.counters))
 
 
-def _tile(queue: QueueFloor, policies: PolicyBook, floor: Floor) -> dict[str, Any]:
-    policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
-    visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
+def _tile(
+    queue: QueueFloor, policy: QueuePolicy, visits: VisitPolicy, floor: Floor
+) -> dict[str, Any]:
     state, reason = judge(queue, policy, visits, floor.now_ms)
     door = queue.door
     out_of_service = door is not None and not door.is_open and door.reason == "fault"
@@ -114,45 +231,6 @@ def _policy(policy: QueuePolicy, visits: VisitPolicy) -> dict[str, Any]:
     }
 
 
-def _entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
-    for queue in floor.queues.values():
-        if not _is_shown(queue):
-            continue
-        policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
-        visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
-        now_ms = queue.as_of_ms if queue.catching_up else floor.now_ms
-        for window, sums in queue.windows.items():
-            thresholds = sums.thresholds.keys() or {visits.threshold_ms}
-            head = _head(queue, window, policy.formula, queue.tick_ms, now_ms, thresholds)
-            yield _entry(sums, queue.live, head, now_ms)
-        thresholds = set(queue.thresholds) or {visits.threshold_ms}
-        head = _head(queue, TOTAL, policy.formula, now_ms, now_ms, thresholds)
-        total = _entry(totals_of(queue.net, visits), queue.live, head, now_ms)
-        if visits.short_abandon_ms > min(thresholds):
-            # No counter tells the abandonments apart that came after T and up to S.
-            total["abandoned_short"] = None
-        yield total
-
-
-def _floor_entries(floor: Floor, policies: PolicyBook) -> Iterable[Entry]:
-    """All queues together, under `*`; the sum of their visits, each with its own threshold."""
-    live = Live()
-    everything = QueueFloor(ALL, ALL)
-    for queue in floor.queues.values():
-        live.add(queue.live)
-    for window in WINDOWS:
-        sums = Sums()
-        thresholds: set[int] = set()
-        for queue in floor.queues.values():
-            part = queue.windows[window]
-            sums.add(part)
-            if part.holds_visits():
-                visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
-                thresholds |= part.thresholds.keys() or {visits.threshold_ms}
-        head = _head(everything, window, DEFAULT_FORMULA, floor.tick_ms, floor.now_ms, thresholds)
-        yield _entry(sums, live, head, floor.now_ms)
-
-
 def _head(
     queue: QueueFloor,
     window: str,
@@ -162,18 +240,14 @@ def _head(
     thresholds: Collection[int],
 ) -> Entry:
     return {
-        "at": write_instant(at_ms),
-        "as_of": write_instant(now_ms),
+        "at": _instant(at_ms),
+        "as_of": _instant(now_ms),
         "window": window,
         "queue": queue.queue,
         "channel": queue.channel,
         **threshold_figures(thresholds),
         "formula": formula,
     }
-
-
-def _entry(sums: Sums, live: Live, head: Entry, now_ms: int) -> Entry:
-    return entry_of(sums, live, head, as_of_ms=now_ms, formulas=FORMULA_IDS)
 
 
 def totals_of(net: Mapping[str, int], visits: VisitPolicy) -> Sums:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -138,10 +139,12 @@ def fractions(sums: Sums, live: Live, formulas: Iterable[str]) -> dict[str, Frac
 def spread_of(spread: Spread, total_ms: int) -> dict[str, float | None]:
     """Mean, nearest-rank quantiles and maximum in seconds; None where nothing is counted."""
     # Until its tick has passed, a change told late may have been taken back but not counted yet.
-    ordered = sorted(duration_ms for duration_ms, count in spread.items() if count > 0)
-    if not ordered:
+    if spread and min(spread.values()) <= 0:
+        spread = {duration_ms: count for duration_ms, count in spread.items() if count > 0}
+    if not spread:
         return dict.fromkeys(("mean", *QUANTILES, "max"))
-    reached = list(accumulate(spread[duration_ms] for duration_ms in ordered))
+    ordered = sorted(spread)
+    reached = list(accumulate(map(spread.__getitem__, ordered)))
     n = reached[-1]
     figures: dict[str, float | None] = {"mean": total_ms / n / 1000}
     for name, percent in QUANTILES.items():
@@ -197,6 +200,39 @@ def threshold_figures(thresholds: Collection[int]) -> Entry:
     return {"threshold_s": one, "mixed": len(thresholds) > 1}
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The part of an entry that follows from its sums alone, as long as these stay as they are.
+
+    Attributes:
+        counters: nested, edges inclusive.
+        spreads: of durations, in seconds.
+        ratios: and what each rests on; those of formulas that are live only stand at nobody.
+        formulas: of which there are ratios.
+    """
+
+    counters: Entry
+    spreads: Entry
+    ratios: Entry
+    formulas: tuple[str, ...]
+
+
+def counted_of(sums: Sums, formulas: Iterable[str], *, by_arrival: bool = False) -> Counted:
+    """What *sums* come to."""
+    c = sums.counts
+    formulas = tuple(formulas)
+    return Counted(
+        counters_of(sums),
+        {
+            "wait_s": spread_of(sums.waits, c[t.ANSWER_WAIT_MS]),
+            "abandon_wait_s": spread_of(sums.abandons, c[t.ABANDON_WAIT_MS]),
+            "initial_response_s": spread_of(sums.responses, c[t.RESPONSE_MS]),
+        },
+        ratio_figures(sums, Live(), formulas, by_arrival=by_arrival),
+        formulas,
+    )
+
+
 def entry_of(
     sums: Sums,
     live: Live,
@@ -207,23 +243,37 @@ def entry_of(
     by_arrival: bool = False,
 ) -> Entry:
     """One entry: *head* (when, which window, which queue, which definitions), then its figures."""
-    c = sums.counts
-    counters = counters_of(sums)
-    return {
+    counted = counted_of(sums, formulas, by_arrival=by_arrival)
+    return entry_with(counted, live, head, as_of_ms=as_of_ms)
+
+
+def entry_with(counted: Counted, live: Live, head: Mapping[str, Any], *, as_of_ms: int) -> Entry:
+    """The same of what has been worked out before."""
+    entry = {
         **head,
-        **counters,
+        **counted.counters,
         "waiting": live.waiting,
         "waiting_past_threshold": live.waiting_past,
         "awaiting_reply": live.awaiting,
         "agents": live.agents,
         "queue_open": live.is_open,
-        "wait_s": spread_of(sums.waits, c[t.ANSWER_WAIT_MS]),
-        "abandon_wait_s": spread_of(sums.abandons, c[t.ABANDON_WAIT_MS]),
-        "initial_response_s": spread_of(sums.responses, c[t.RESPONSE_MS]),
+        **counted.spreads,
         "longest_wait_s": _age_s(as_of_ms, live.oldest_ms),
         "oldest_awaiting_reply_s": _age_s(as_of_ms, live.oldest_awaiting_ms),
-        **ratio_figures(sums, live, formulas, by_arrival=by_arrival),
+        **counted.ratios,
     }
+    if live.waiting:
+        now = fractions(Sums(), live, _live_only(counted.formulas))
+        levels = {name: ratio_of(level) for name, level in now.items()}
+        entry["service_level"] = entry["service_level"] | levels
+        rests_on = {name: level[1] for name, level in now.items()}
+        entry["service_level_n"] = entry["service_level_n"] | rests_on
+    return entry
+
+
+@cache
+def _live_only(formulas: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in formulas if FORMULAS[name].moment is Moment.LIVE)
 
 
 def _age_s(now_ms: int, since_ms: int | None) -> float | None:

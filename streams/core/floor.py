@@ -29,11 +29,15 @@ from streams.core.partition import MAX_SEGMENTS, OTHER
 from streams.core.policy import PolicyBook
 from streams.core.sources import SourceBook
 from streams.core.staffing import Door, Observation
+from streams.core.steps import Steps, last_of
 from streams.core.tally import Histogram, Sums
 
 SILENT_AFTER_MS: Final = 7 * 24 * 3_600_000
 """A queue silent for this long leaves the floor; a source that last fed it before then is none."""
 
+
+STEP: Final = 100
+"""Queues at a time."""
 
 _SEGMENTED: Final = ("instant:", "sent_to_wait:")
 """Counters that tell customer types apart."""
@@ -160,11 +164,19 @@ class FloorMerger:
         A partition that is catching up, or that has no frame of *now_ms*, adds what it last said.
         Only to windows one that is catching up adds nothing, unless all that know the queue are.
         """
+        return last_of(self.steps(frames, now_ms, partial=partial))
+
+    def steps(
+        self, frames: Iterable[Frame], now_ms: int, *, partial: Partial | None = None
+    ) -> Steps[Floor]:
+        """The same as `merge`, a little with each step."""
         frames = list(frames)
         tick_ms = last_tick(now_ms, self._every_ms)
-        queues = {
-            key: self._queue(key, parts, now_ms) for key, parts in self._by_key(frames).items()
-        }
+        queues = {}
+        for number, (key, parts) in enumerate(self._by_key(frames).items(), 1):
+            queues[key] = self._queue(key, parts, now_ms)
+            if number % STEP == 0:
+                yield
         begins_anew = any(frame.is_new for frame in frames)
         if begins_anew:
             # Any queue may have contacts in a partition that is read for the first time.
