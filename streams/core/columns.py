@@ -6,7 +6,7 @@ the column; what occurs again and again as its number in a table of the part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -31,13 +31,6 @@ class Packer:
         self._tallies: dict[QueueTally | None, int] = {}
         self._policies: dict[int, int] = {}
         self._policy_values: list[tuple[int | None, ...]] = []
-        self._packers: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
-            PLAIN: list,
-            TIME: _distances,
-            TEXT: self._pack_texts,
-            TALLY: self._pack_tallies,
-            POLICY: self._pack_policies,
-        }
 
     def rows(self, rows: Sequence[Sequence[Any]], kinds: str) -> Packed:
         """*rows*, whose columns are of *kinds*, as their number and their columns."""
@@ -51,13 +44,15 @@ class Packer:
         return [list(self._texts), keys, self._policy_values]
 
     def _column(self, column: Sequence[Any], kind: str) -> list[Any]:
-        return self._packers[kind](column[:1] if _is_constant(column) else column)
-
-    def _pack_texts(self, column: Sequence[str]) -> list[int]:
-        return _numbered(column, self._texts)
-
-    def _pack_tallies(self, column: Sequence[QueueTally | None]) -> list[int]:
-        return _numbered(column, self._tallies)
+        if _is_constant(column):
+            column = column[:1]
+        if kind == TIME:
+            return _distances(column)
+        if kind == TEXT:
+            return _numbered(column, self._texts)
+        if kind == TALLY:
+            return _numbered(column, self._tallies)
+        return self._pack_policies(column) if kind == POLICY else list(column)
 
     def _pack_policies(self, column: Sequence[VisitPolicy]) -> list[int]:
         met = {id(policy): policy for policy in column}

@@ -54,8 +54,6 @@ _GONE_GROUP: Final = 64
 _AHEAD: Final = 2_000
 _MET: Final = 4_000
 _MERGED_AT_ONCE: Final = 64
-_WEIGHT: Final = 8_000
-"""Of the events and visits in a part of contacts, unless one contact alone has more."""
 
 _FRAME: Final = Struct(">IHH")
 """Checksum of the whole part, number of this piece, number of pieces."""
@@ -167,11 +165,20 @@ class SnapshotUnusable(Exception):
 
 
 class Cutter(Watch):
-    """Takes cuts of one partition, one after another; lives as long as the partition."""
+    """Takes cuts of one partition, one after another; lives as long as the partition.
 
-    def __init__(self, partition: Partition, *, part_bytes: int = 600_000) -> None:
+    Args:
+        partition: of which.
+        part_bytes: no part is longer.
+        part_events: about how many events and visits go into one part; a contact is not divided.
+    """
+
+    def __init__(
+        self, partition: Partition, *, part_bytes: int = 600_000, part_events: int = 8_000
+    ) -> None:
         self._partition = partition
         self._part_bytes = part_bytes
+        self._part_events = part_events
         self._stretch = stretch_length(partition.every_ms)
         self._written: dict[str, tuple[int, bytes]] = {}
         self._present: list[str] = []
@@ -402,7 +409,7 @@ class Cutter(Watch):
         for contact in islice(members, start, None):
             rows.append(saved[contact] if contact in saved else _life_rows(lives[contact]))
             weight += sum(map(_weight, rows[-1]))
-            if weight >= _WEIGHT:
+            if weight >= self._part_events:
                 break
         end = start + len(rows)
         if end < len(members):

@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.document import ALL, TOTAL, floor_document, totals_of, wall_document
+from streams.core.document import (
+    ALL,
+    STEP,
+    TOTAL,
+    Documents,
+    floor_document,
+    totals_of,
+    wall_document,
+)
 from streams.core.figures import Live, entry_of
 from streams.core.floor import FloorMerger, Partial
 from streams.core.formulas import FORMULA_IDS
-from streams.core.frame import WINDOWS
+from streams.core.frame import WINDOWS, Framer
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from tests.support.core_events import (
@@ -24,6 +32,7 @@ from tests.support.core_events import (
     event,
     ms,
     policy,
+    tell,
     told,
 )
 from tests.support.core_floor import EVERYTHING, CoreFloor, frame_of
@@ -404,3 +413,34 @@ def test_adding_live_figures_keeps_the_oldest_of_either() -> None:
     assert somebody == Live(2, 1, 3, 2, 4)
     older.add(Live())
     assert older == Live(1, 1, 3, 1, 4)
+
+
+def test_the_documents_of_one_floor_after_another_are_those_of_each_alone() -> None:
+    dated = ["20s", {"from": "2026-11-24T10:00:40Z", "value": "30s"}]
+    book = policy(channels={"voice": {"threshold": dated}})
+    partition = told(policies=book)
+    framer, merger = Framer(partition), FloorMerger(book)
+    documents = Documents(book, name="floorwatch", clock="wall")
+    met = set()
+
+    for second in range(65):
+        tell(partition, [told for told in A_BUSY_MINUTE if told[1] == ms(second)])
+        partition.advance(ms(second))
+        floor = merger.merge([framer.frame(ms(second))], ms(second))
+        alone = floor_document(floor, book, name="floorwatch", clock="wall", ready=True)
+        assert documents.document(floor, ready=True) == alone
+        assert documents.document(floor, ready=True) == alone
+        met |= {each["offered"] for each in alone["entries"] if each["window"] == "day"}
+
+    assert len(met) > 3
+
+
+def test_a_document_is_made_in_steps() -> None:
+    partition = told(
+        *(call(at_s, "queued", queue=f"q-{at_s}", contact=f"c-{at_s}") for at_s in range(120))
+    )
+    floor = FloorMerger(PolicyBook()).merge([frame_of(partition, ms(120))], ms(120))
+
+    steps = Documents(PolicyBook(), name="", clock="wall").steps(floor, ready=True)
+
+    assert sum(1 for _ in steps) >= 120 // STEP

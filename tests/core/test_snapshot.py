@@ -1,7 +1,10 @@
 """A partition cut into parts and restored from them is the partition that never stopped."""
 
+import gc
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
@@ -12,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import Decoder
-from streams.core.contact import Limits
+from streams.core.calendar import pane_of
+from streams.core.contact import Life, Limits, Visit
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
-from streams.core.snapshot import FORMAT, Cutter, SnapshotUnusable, restore
+from streams.core.queue_tally import QueueTally
+from streams.core.snapshot import FORMAT, Cutter, Restorer, SnapshotUnusable, restore
 from streams.core.tally import Histogram, exact
 from tests.support.core_events import (
     DAY,
@@ -32,7 +37,7 @@ from tests.support.core_events import (
     told,
 )
 from tests.support.core_floor import book_of
-from tests.support.core_state import differences, state_of
+from tests.support.core_state import differences, state_of, sums
 from tests.support.histories import (
     DAYS_MS,
     LONG_STEPS_MS,
@@ -90,8 +95,8 @@ def whole() -> Partition:
 class Shelf:
     """Keeps the parts of cuts as whoever writes them would: what is not named is thrown away."""
 
-    def __init__(self, partition: Partition, *, part_bytes: int = 600_000) -> None:
-        self.cutter = Cutter(partition, part_bytes=part_bytes)
+    def __init__(self, partition: Partition, **sizes: int) -> None:
+        self.cutter = Cutter(partition, **sizes)
         self.parts: Parts = {}
         self.written: list[str] = []
 
@@ -135,7 +140,7 @@ class Plan:
     history: History
     steps: Sequence[Step]
     cuts: Sequence[int]  # after each step: -1 begins a cut, else parts written of one under way
-    part_bytes: int
+    sizes: Mapping[str, int]
     options: Mapping[str, Any]
 
     def book(self) -> PolicyBook:
@@ -230,13 +235,17 @@ def plans(draw: st.DrawFn) -> Plan:
     cuts = draw(
         st.lists(st.sampled_from((-1, 0, 1, 2, 99)), min_size=len(steps), max_size=len(steps))
     )
-    return Plan(history, steps, cuts, draw(st.sampled_from((64, 600_000))), options)
+    sizes = {
+        "part_bytes": draw(st.sampled_from((64, 600_000))),
+        "part_events": draw(st.sampled_from((1, 4, 8_000))),
+    }
+    return Plan(history, steps, cuts, sizes, options)
 
 
 @given(plans())
 def test_restored_from_any_cut_nothing_is_different_ever_after(plan: Plan) -> None:
     lasting, unwatched = (Partition(plan.book(), **plan.options) for _ in range(2))
-    shelf = Shelf(lasting, part_bytes=plan.part_bytes)
+    shelf = Shelf(lasting, **plan.sizes)
     states = []
     complete: list[tuple[int, Parts]] = []
     begun = 0
@@ -424,6 +433,106 @@ def test_no_part_is_larger_than_allowed(part_bytes: int) -> None:
     assert max(map(len, parts.values())) <= part_bytes
     assert len(parts) > 30_000 // part_bytes
     assert_same(state_of(restore(parts, PolicyBook())), state_of(partition))
+
+
+def test_contacts_with_many_events_go_into_several_parts() -> None:
+    partition = told(*calls(6), now_s=60, block_contacts=6)
+    shelf = Shelf(partition, part_events=6)  # each contact has two events and a visit
+
+    parts = shelf.cut()
+    assert blocks(list(parts)) == {"contacts/0", "contacts/0.2", "contacts/0.4"}
+
+    tell(partition, [call(61, "ended", contact="c-0005")])
+    assert blocks(list(shelf.cut())) == {"contacts/0", "contacts/0.2", "contacts/0.4"}
+    assert blocks(shelf.written) == {"contacts/0.4"}
+    assert blocks(list(shelf.cut())) == {"contacts/0", "contacts/0.2", "contacts/0.4"}
+    assert_same(state_of(restore(shelf.parts, PolicyBook())), state_of(partition))
+
+
+def test_contacts_forgotten_since_are_gone_from_every_part_of_their_block() -> None:
+    lasting = [call(at_s, "queued", contact=f"waits-{at_s}") for at_s in (1, 3, 5)]
+    partition = told(*calls(6), *lasting, limits=SHORT, now_s=6)
+    shelf = Shelf(partition, part_events=3)
+    shelf.cut()
+    partition.arrive(ms(HOUR))
+    partition.advance(ms(7))
+    shelf.cut()  # the last one without a part of its own
+    partition.advance(ms(130))
+
+    parts = shelf.cut()
+
+    assert sorted(partition.lives) == ["waits-1", "waits-3", "waits-5"]
+    assert_same(state_of(restore(parts, PolicyBook(), limits=SHORT)), state_of(partition))
+
+
+def test_agents_are_as_they_were_at_the_cut_whatever_they_do_meanwhile() -> None:
+    ready = [
+        event(0, "agent.changed", agent=f"a-{number}", state="available", queues=["sales"])
+        for number in range(100)
+    ]
+    partition = told(*ready, now_s=60)
+    shelf = Shelf(partition)
+    at_the_cut = state_of(partition)
+    shelf.cutter.begin()
+
+    away = [
+        event(61, "agent.changed", agent=f"a-{number}", state="not_ready")
+        for number in range(0, 150, 2)
+    ]
+    tell(partition, away)
+    shelf.write()
+
+    assert_same(state_of(restore(shelf.parts, PolicyBook())), at_the_cut)
+    assert_same(state_of(restore(shelf.cut(), PolicyBook())), state_of(partition))
+
+
+def test_windows_of_a_restored_partition_stand_at_its_tick_without_adding_up() -> None:
+    partition = told(*calls(100), now_s=60)
+    parts = all_parts(partition)
+    expected = state_of(partition)["tallies"][0]["windows"]
+    assert any(any(counts) for counts, *_ in expected.values())
+
+    restored = restore(parts, PolicyBook())
+    tally = sales(restored)
+    tally.panes.clear()  # a window that still has to be added up would find nothing
+
+    pane = pane_of(restored.tick_ms, restored.every_ms)
+    assert {name: sums(tally.window(name, pane)) for name in restored.windows} == expected
+
+
+def test_a_restore_takes_many_short_steps_and_takes_out_what_it_has_read() -> None:
+    partition = told(*calls(40), now_s=60, block_contacts=4)
+    parts = all_parts(partition)
+    restorer = Restorer(parts, PolicyBook(), block_contacts=4)
+
+    left = [len(parts) for _ in restorer.steps()]
+
+    assert len(left) > 10  # one for each block, at least
+    assert max(before - after for before, after in pairwise(left)) <= 1
+    assert parts == {}
+    assert_same(state_of(restorer.partition), state_of(partition))
+
+
+def test_a_dismantled_partition_is_freed_although_much_of_it_refers_to_itself() -> None:
+    def remain() -> Counter[type]:
+        kinds = (Partition, Cutter, QueueTally, Life, Visit)
+        return Counter(type(each) for each in gc.get_objects() if isinstance(each, kinds))
+
+    gc.collect()
+    before = remain()
+    gc.disable()
+    try:
+        partition = whole()
+        shelf = Shelf(partition)
+        shelf.cut()
+        assert len(remain() - before) == 5
+
+        for _ in partition.dismantle():
+            pass
+        del partition, shelf
+        assert remain() == before
+    finally:
+        gc.enable()
 
 
 def test_nobody_appears_in_the_name_of_a_part() -> None:

@@ -1,6 +1,7 @@
 """State on a real Kafka: who owns a partition, and what its next owner finds."""
 
 import asyncio
+import gc
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -52,13 +53,18 @@ class Member:
     def __init__(self, settings: Settings, name: str, **options: object) -> None:
         self.log = StateLog(settings.bootstrap, state_topic(settings), name)
         self.source = AtOffset()
+        self.restorers: list[Restorer] = []
         self.snapshots = Snapshots(
             self.log,
-            new=lambda: Partition(PolicyBook()),
-            restorer=lambda parts: Restorer(parts, PolicyBook()),
+            new=lambda: Partition(PolicyBook(), block_contacts=4),
+            restorer=self._restorer,
             every_s=0.0,
             **options,  # type: ignore[arg-type]
         )
+
+    def _restorer(self, parts: dict[str, bytes]) -> Restorer:
+        self.restorers.append(Restorer(parts, PolicyBook(), block_contacts=4))
+        return self.restorers[-1]
 
     async def owns(self, tp: TP) -> Held:
         """Take *tp* over."""
@@ -178,6 +184,65 @@ async def test_what_a_snapshot_replaces_is_removed_behind_it(
     kinds = Counter(key.kind for key in keys if key is not None)
     assert (kinds["claim"], kinds["manifest"]) == (1, 1)
     assert kinds["part"] == len(keys) - 2 > 0
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Return at the first turn of the loop at which *is_so*."""
+    while not is_so():  # noqa: ASYNC110 - what is looked at tells nobody
+        await asyncio.sleep(0)
+
+
+MANY = [call(number, "queued", contact=f"c-{number}") for number in range(400)]
+
+
+async def test_a_worker_goes_on_while_it_restores(member: Callable[..., Member], calls: TP) -> None:
+    ann, ben = member("ann"), member("ben")
+    tell((await ann.owns(calls)).partition, MANY)
+    await ann.writes(calls, 42)
+
+    restoring = asyncio.create_task(ben.owns(calls))
+    seen = set()
+    while not restoring.done():
+        await asyncio.sleep(0)
+        seen |= {len(restorer.partition.lives) for restorer in ben.restorers}
+
+    assert (await restoring).offset == 42
+    assert len(seen) > 50  # of a hundred blocks, another turn of the loop between any two
+
+
+async def test_a_restore_that_is_cancelled_leaves_nothing(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben = member("ann"), member("ben")
+    tell((await ann.owns(calls)).partition, MANY)
+    await ann.writes(calls, 42)
+    restoring = asyncio.create_task(ben.owns(calls))
+    await until(lambda: bool(ben.restorers and ben.restorers[0].partition.lives))
+
+    restoring.cancel()
+    await asyncio.wait({restoring})
+    assert restoring.cancelled()
+    assert (ben.snapshots.epoch(calls), ben.snapshots.ages_s()) == (0, {})
+
+    again = await ben.owns(calls)
+    assert ben.restorers[0].partition.lives == {}
+    assert (again.offset, len(again.partition.lives)) == (42, len(MANY))
+    assert gc.isenabled()
+
+
+async def test_what_is_let_go_is_gone_before_anything_is_restored(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann = member("ann")
+    first = (await ann.owns(calls)).partition
+    tell(first, MANY)
+    await ann.writes(calls, 42)
+
+    begun = asyncio.create_task(ann.owns(calls))
+    await until(lambda: bool(ann.restorers))
+
+    assert first.lives == {}
+    assert len((await begun).partition.lives) == len(MANY)
 
 
 async def test_a_snapshot_waits_for_the_rejected_records_before_it(

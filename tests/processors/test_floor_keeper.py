@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from streams.core.steps import last_of
 from streams.floor_keeper import FloorKeeper
 from streams.processors.records import Anew, Records
 from streams.reader import TP, Position
@@ -124,6 +125,17 @@ def a_call(topics: Topics, *, ago_ms: int) -> None:
         queue="sales",
         ago_ms=ago_ms,
     )
+
+
+async def test_a_partition_that_is_taken_away_between_two_steps_says_nothing(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    topics.read = {CALLS: 100, CHATS: 0}
+    steps = keeper.framing()
+    next(steps)
+    await topics.records.revoked([CHATS])
+
+    assert set(last_of(steps)) == {CALLS}
 
 
 def tile(keeper: FloorKeeper) -> dict[str, Any]:
