@@ -186,7 +186,8 @@ class Cutter(Watch):
         self._ready: deque[tuple[str, bytes]] = deque()
         self._is_under_way = False
         self._now_ms = 0
-        # Of each written block, its contacts as written, its parts, and which contacts are gone.
+        # Of each written block, its contacts as written, its parts, and which contacts are gone. Of
+        # one to be written, its contacts once one of them changes; the newest may get more.
         self._members: dict[int, list[str]] = {}
         self._runs: dict[int, list[str]] = {}
         self._gone: dict[int, bytes] = {}
@@ -203,6 +204,11 @@ class Cutter(Watch):
         self._agents: dict[int, dict[str, Presence] | None] = {}
         self._changed_agents: set[int] = set()
         partition.tell_changes_to(self)
+        for tally in partition.tallies.values():
+            self._group_of(tally)
+        for group in range(_PANE_GROUPS):
+            numbers = set[int]().union(*(tally.panes for tally in self._in_pane_group(group)))
+            self._stretches.update((number // self._stretch, group) for number in numbers)
         self.forget()
 
     @property
@@ -276,12 +282,6 @@ class Cutter(Watch):
         self._gone.clear()
         for block in self._partition.blocks.values():
             block.is_free = True
-        for tally in self._partition.tallies.values():
-            self._group_of(tally)
-        self._stretches = set()
-        for group in range(_PANE_GROUPS):
-            numbers = set[int]().union(*(tally.panes for tally in self._in_pane_group(group)))
-            self._stretches.update((number // self._stretch, group) for number in numbers)
 
     # -- what the partition tells -----------------------------------------------------------
 
@@ -301,8 +301,12 @@ class Cutter(Watch):
         and which contacts are gone is written apart.
         """
         saved = self._blocks.get(life.block.number)
+        if saved is None:
+            return
+        if life.block.number not in self._members:
+            self._members[life.block.number] = list(life.block.contacts)
         newest = self._partition.lives.get(life.contact)
-        if saved is not None and newest is not None and life.contact not in saved:
+        if newest is not None and life.contact not in saved:
             saved[life.contact] = _life_rows(newest)
 
     def contact_begins(self, life: Life) -> None:
@@ -378,7 +382,7 @@ class Cutter(Watch):
         for number, block in blocks.items():
             if block.is_free:
                 block.is_free = False
-                self._members[number] = list(block.contacts)
+                self._members.pop(number, None)
                 self._gone.pop(number, None)
                 self._blocks[number] = {}
                 self._runs[number] = []
@@ -387,8 +391,12 @@ class Cutter(Watch):
                 self._gone[number] = bytes(
                     contact not in block.contacts for contact in self._members[number]
                 )
-        for number in self._members.keys() - blocks.keys():
-            del self._members[number], self._runs[number]
+        newest = self._partition.newest_block
+        if newest.number in self._blocks:
+            self._members[newest.number] = list(newest.contacts)
+        for number in self._runs.keys() - blocks.keys():
+            del self._runs[number]
+            self._members.pop(number, None)
             self._gone.pop(number, None)
         groups: dict[int, dict[int, bytes]] = {}
         for number, gone in self._gone.items():
@@ -402,7 +410,10 @@ class Cutter(Watch):
         No more than is quickly encoded: the rest is the next job.
         """
         number = block.number
-        saved, members, lives = self._blocks[number], self._members[number], self._partition.lives
+        saved, lives = self._blocks[number], self._partition.lives
+        if number not in self._members:
+            self._members[number] = list(block.contacts)
+        members = self._members[number]
         self._runs[number].append(_run_name(number, start))
         rows: list[list[LifeRow]] = []
         weight = 0

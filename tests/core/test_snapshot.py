@@ -455,8 +455,8 @@ def test_contacts_forgotten_since_are_gone_from_every_part_of_their_block() -> N
     shelf = Shelf(partition, part_events=3)
     shelf.cut()
     partition.arrive(ms(HOUR))
-    partition.advance(ms(7))
-    shelf.cut()  # the last one without a part of its own
+    partition.advance(ms(60))  # those who wait are misses
+    shelf.cut()
     partition.advance(ms(130))
 
     parts = shelf.cut()
