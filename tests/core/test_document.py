@@ -435,6 +435,20 @@ def test_the_documents_of_one_floor_after_another_are_those_of_each_alone() -> N
     assert len(met) > 3
 
 
+def test_a_formula_of_now_alone_is_of_those_who_wait_whatever_a_window_counted() -> None:
+    partition = told(call(0, "queued"), call(25, "queued", contact="c-2"))
+    documents, merger = Documents(PolicyBook(), name="", clock="wall"), FloorMerger(PolicyBook())
+    levels = []
+    for now_s in (26, 27, 50):
+        partition.advance(ms(now_s))
+        floor = merger.merge([frame_of(partition, ms(now_s))], ms(now_s))
+        shown = entry(documents.document(floor, ready=True), "15m")
+        level, rests_on = shown["service_level"], shown["service_level_n"]
+        levels.append((level["altigen_now"], rests_on["altigen_now"]))
+
+    assert levels == [(0.5, 2), (0.5, 2), (0.0, 2)]
+
+
 def test_a_document_is_made_in_steps() -> None:
     partition = told(
         *(call(at_s, "queued", queue=f"q-{at_s}", contact=f"c-{at_s}") for at_s in range(120))
@@ -443,4 +457,4 @@ def test_a_document_is_made_in_steps() -> None:
 
     steps = Documents(PolicyBook(), name="", clock="wall").steps(floor, ready=True)
 
-    assert sum(1 for _ in steps) >= 120 // STEP
+    assert sum(1 for _ in steps) == 120 // STEP + len(WINDOWS)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -56,10 +56,9 @@ class Member:
         self.restorers: list[Restorer] = []
         self.snapshots = Snapshots(
             self.log,
-            new=lambda: Partition(PolicyBook(), block_contacts=4),
             restorer=self._restorer,
             every_s=0.0,
-            **options,  # type: ignore[arg-type]
+            **{"new": lambda: Partition(PolicyBook(), block_contacts=4), **options},  # type: ignore[arg-type]
         )
 
     def _restorer(self, parts: dict[str, bytes]) -> Restorer:
@@ -230,10 +229,18 @@ async def test_a_restore_that_is_cancelled_leaves_nothing(
     assert gc.isenabled()
 
 
+class Large(Partition):
+    """A partition that takes long to dismantle."""
+
+    def dismantle(self) -> Iterator[None]:
+        yield from itertools.repeat(None, 100_000)
+        yield from super().dismantle()
+
+
 async def test_what_is_let_go_is_gone_before_anything_is_restored(
     member: Callable[..., Member], calls: TP
 ) -> None:
-    ann = member("ann")
+    ann = member("ann", new=lambda: Large(PolicyBook()))
     first = (await ann.owns(calls)).partition
     tell(first, MANY)
     await ann.writes(calls, 42)
