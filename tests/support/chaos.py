@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 
 from schemas.instants import write_instant
 from streams.local_kafka import LocalKafka
+from streams.replay import up_to
 from streams.settings import Settings, load_settings
 from streams.sources.recorded import Recorded
 from streams.topics import ensure_topics, look, rejected_topic, remove_topics
@@ -172,8 +173,25 @@ class Installation:
         recording: Recording,
         schedule: Schedule,
         promises: Promises = TODAY,
+        *,
+        ports: Mapping[int, int] | None = None,
+        at_quiet: Callable[[Look], None] = lambda at: None,
     ) -> None:
+        """Prepare for *schedule*.
+
+        Args:
+            lane: where the broker is.
+            folder: for the workers' settings and logs.
+            recording: the events.
+            schedule: what happens.
+            promises: what is asked of the workers.
+            ports: where workers listen, by number; the others on any free port.
+            at_quiet: called at every quiet point, once all has been compared.
+        """
         self.outcome = Outcome(schedule)
+        self.perfect: Perfect
+        self._ports = ports or {}
+        self._at_quiet = at_quiet
         self._lane = lane
         self._folder = folder
         self._recording = recording
@@ -183,7 +201,6 @@ class Installation:
         self._workers: dict[int, Worker] = {}
         self._up: set[int] = set()
         self._settings: Settings
-        self._perfect: Perfect
         self._feed: Feed
         self._until_ms = 0
         self._held = contextlib.ExitStack()
@@ -196,7 +213,7 @@ class Installation:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = settings_file(self._folder, self._settings_of(None))
             self._settings = load_settings(path, {})
-            self._perfect = Perfect(self._recording, self._settings.policy)
+            self.perfect = Perfect(self._recording, self._settings.policy)
             self._feed = starting.enter_context(Feed(path, partitions=PARTITIONS))
             for number in range(1, self._schedule.workers + 1):
                 self._start(number)
@@ -220,7 +237,9 @@ class Installation:
             steps.append(Step(list(share), self._until_ms))
             if stage.is_quiet:
                 where = f"after stage {number + 1} at {write_instant(self._until_ms)}"
-                self._compare(looks(steps)[-1], where, WINDOWS[number % len(WINDOWS)])
+                at = looks(steps)[-1]
+                self._compare(at, where, WINDOWS[number % len(WINDOWS)])
+                self._at_quiet(at)
         for number in sorted(self._up):
             self._stop(number)
         for number, worker in self._workers.items():
@@ -312,6 +331,8 @@ class Installation:
         settings["session_timeout"] = f"{SESSION_S:.0f}s"
         if number is not None and self._schedule.has_names:
             settings["instance_id"] = f"worker-{number}"
+        if number is not None and number in self._ports:
+            settings["port"] = self._ports[number]
         return settings
 
     def _start(self, number: int) -> None:
@@ -408,9 +429,9 @@ class Installation:
         """Compare what the workers show with the oracle: all windows, *window* by brute force."""
         self._settle()
         self.outcome.looks += 1
-        rows = self._perfect.rows(at)
-        by_brute_force = self._perfect.by_brute_force(at, window)
-        totals = self._perfect.totals(at.known)
+        rows = self.perfect.rows(at)
+        by_brute_force = self.perfect.by_brute_force(at, window)
+        totals = self.perfect.totals(up_to(at.known, at.at_ms))
         up = sorted(self._up)
         pages = {number: parsed(self._workers[number].metrics()) for number in up}
         floors = {number: entries_of(self._workers[number].floor()) for number in up}
