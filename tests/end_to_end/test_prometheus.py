@@ -58,6 +58,13 @@ def test_prometheus_starts_and_answers(prometheus: RunningPrometheus) -> None:
     assert [value for _, value in series.points] == [1, 1, 1]
 
 
+def test_who_waits_for_a_scrape_sees_nothing_older(prometheus: RunningPrometheus) -> None:
+    for _ in range(3):
+        began_s = time.time()
+        prometheus.wait_for_scrape()
+        assert prometheus.value("timestamp(up)") >= began_s
+
+
 def test_what_prometheus_does_not_understand_fails_the_test(
     prometheus: RunningPrometheus,
 ) -> None:

@@ -301,7 +301,7 @@ class RunningPrometheus(_Running):
             wanted = set(addresses) or {each["labels"]["instance"] for each in targets}
             scraped = {
                 sample.labels["instance"]
-                for sample in self.query("timestamp(up == 1)")
+                for sample in self.query("timestamp(up) and up == 1")
                 if sample.value >= since_s
             }
             return bool(wanted) and wanted <= scraped
