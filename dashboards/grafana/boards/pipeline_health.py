@@ -313,7 +313,7 @@ def _versions() -> PanelBuilder:
     started = f"max by (instance) (process_start_time_seconds{{{INSTALLATION}}})"
     build = f"max by (instance, version, python) ({m.BUILD_INFO.name}{{{INSTALLATION}}})"
     return table(
-        "Workers",
+        "What runs where",
         "Each worker, what runs there, and for how long.",
         Column(
             "Runs for", f"(time() - {started}) * on (instance) group_right () {build}", DURATION
