@@ -23,7 +23,7 @@ from schemas import metric_names as m
 
 COLUMNS: Final = 24
 ALL: Final = "$__all"
-RUNBOOKS: Final = "https://runbooks.example/floorwatch"
+RUNBOOKS: Final = "https://floorwatch.example/runbooks"
 
 
 class Slug(Enum):
@@ -32,7 +32,7 @@ class Slug(Enum):
     WALL = ("wall", "Wall")
     FLOOR_LEAD = ("floor-lead", "Floor lead")
     ON_CALL = ("on-call", "On-call")
-    PIPELINE = ("pipeline-health", "Pipeline health")
+    PIPELINE = ("pipeline", "Pipeline health")
     SERVICE_LEVELS = ("service-levels", "Service levels explained")
     INTRADAY = ("intraday", "Intraday against past weeks")
 
@@ -44,6 +44,13 @@ class Slug(Enum):
     def uid(self, installation: str) -> str:
         """The board's uid in a Grafana that several installations may share."""
         return f"{installation}-{self.value[0]}"
+
+
+_OF_ONE_QUEUE: Final = frozenset({Slug.FLOOR_LEAD, Slug.SERVICE_LEVELS})
+_SAME: Final = "&".join(
+    f"${{{name}:queryparam}}" for name in ("datasource", "cluster", "namespace", "job")
+)
+"""The same installation, in an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +104,8 @@ def board(
 
 def drill_down(installation: str, queue: str, channel: str) -> str:
     """The address of the floor lead's board for one queue, from what a cell or a label says."""
-    same = "".join(
-        f"${{{name}:queryparam}}&" for name in ("datasource", "cluster", "namespace", "job")
-    )
-    return (
-        f"/d/{Slug.FLOOR_LEAD.uid(installation)}?{same}"
-        f"var-queue=${{{queue}}}&var-channel=${{{channel}}}&${{__url_time_range}}"
-    )
+    chosen = f"var-queue=${{{queue}}}&var-channel=${{{channel}}}"
+    return f"/d/{Slug.FLOOR_LEAD.uid(installation)}?{_SAME}&{chosen}&${{__url_time_range}}"
 
 
 def queue_variables(*, several: bool = True) -> list[build.QueryVariable]:
@@ -184,12 +186,15 @@ def _incidents() -> build.AnnotationQuery:
 
 
 def _link(other: Slug, installation: str) -> build.DashboardLink:
+    """A link that takes along what was chosen; to a board of one queue, not the queues."""
+    takes_queues = other not in _OF_ONE_QUEUE
+    address = f"/d/{other.uid(installation)}"
     return (
         build.DashboardLink(other.title)
         .type(model.DashboardLinkType.LINK)
         .icon("dashboard")
-        .url(f"/d/{other.uid(installation)}")
-        .include_vars(True)
+        .url(address if takes_queues else f"{address}?{_SAME}")
+        .include_vars(takes_queues)
         .keep_time(other is not Slug.INTRADAY)
     )
 

@@ -40,6 +40,9 @@ SECONDS: Final = "s"
 
 DATASOURCE: Final = kinds.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
+_USUAL_FIELDS: Final = frozenset({"Time", "queue", "channel", "name", "instance"})
+"""Fields that tables have whether they show them or not."""
+
 PanelBuilder: TypeAlias = Builder[model.Panel]
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 """Colours by the value from which they hold; the first one from None."""
@@ -47,7 +50,10 @@ Steps: TypeAlias = Sequence[tuple[float | None, str]]
 NEUTRAL: Final[Steps] = ((None, PLAIN),)
 CALM: Final[Steps] = ((None, GOOD),)
 ANY_IS_TROUBLE: Final[Steps] = ((None, GOOD), (1, TROUBLE))
+OVER_IS_TROUBLE: Final = ANY_IS_TROUBLE  # of a share: from 100 % on
 ANY_IS_WATCH: Final[Steps] = ((None, GOOD), (1, WATCH))
+
+YES_OR_NO: Final = {"0": "no", "1": "yes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +112,15 @@ def tile(
     *,
     unit: str = COUNT,
     steps: Steps = NEUTRAL,
-    sizes: tuple[int, int] | None = None,
+    legend_px: int = 0,
     no_value: str = "none",
     decimals: int | None = None,
     words: Mapping[str, str] | None = None,
 ) -> PanelBuilder:
     """A number on its colour, or one for each series, each with its legend.
 
-    *sizes* are those of legend and digits in px, as large as they may become; as it fits without.
-    *words* are shown in place of values.
+    The digits are as large as fits; *legend_px* is the size of the legend, 0 as it fits. *words*
+    are shown in place of values.
     """
     panel = (
         _styled(
@@ -132,8 +138,8 @@ def tile(
         .text_mode(kinds.BigValueTextMode.VALUE_AND_NAME)
         .reduce_options(_last())
     )
-    if sizes is not None:
-        panel = panel.text(_sizes(sizes))
+    if legend_px:
+        panel = panel.text(_legend(legend_px))
     if words:
         panel = panel.mappings([_words(words)])
     return panel
@@ -148,12 +154,12 @@ def tiles_by_state(
     good: Query,
     unit: str,
     no_value: str,
-    sizes: tuple[int, int] = (40, 64),
+    legend_px: int = 0,
     decimals: int | None = None,
 ) -> PanelBuilder:
     """A tile for each series: those in trouble first, then those to be watched, then the others.
 
-    *sizes* are those of legends and digits in px, as large as they may become.
+    The digits are as large as fits; *legend_px* is the size of the legends, 0 as it fits.
     """
     panel = (
         _styled(
@@ -169,9 +175,11 @@ def tiles_by_state(
         .graph_mode(kinds.BigValueGraphMode.NONE)
         .text_mode(kinds.BigValueTextMode.VALUE_AND_NAME)
         .justify_mode(kinds.BigValueJustifyMode.CENTER)
+        .wide_layout(False)
         .reduce_options(_last())
-        .text(_sizes(sizes))
     )
+    if legend_px:
+        panel = panel.text(_legend(legend_px))
     states = [(trouble, TROUBLE), (watch, WATCH), (good, GOOD)]
     shown = [(query, colour) for query, colour in states if query is not None]
     for ref, (query, colour) in zip(ascii_uppercase, shown, strict=False):
@@ -216,10 +224,10 @@ def lines(
         .span_nulls(False)
         .legend(
             common.VizLegendOptions()
-            .display_mode(kinds.LegendDisplayMode.TABLE)
-            .placement(kinds.LegendPlacement.RIGHT)
+            .display_mode(kinds.LegendDisplayMode.LIST)
+            .placement(kinds.LegendPlacement.BOTTOM)
             .show_legend(True)
-            .calcs(["lastNotNull", "max"])
+            .calcs(["lastNotNull"])
         )
         .tooltip(
             common.VizTooltipOptions()
@@ -290,7 +298,9 @@ def states(
 ) -> PanelBuilder:
     """Bands over time: what each series was, in *words* by value."""
     return (
-        _styled(statetimeline.Panel(), title, description, steps=CALM, no_value=no_value)
+        _styled(
+            statetimeline.Panel(), title, description, steps=((None, TROUBLE),), no_value=no_value
+        )
         .with_target(_range("A", query))
         .mappings([_words(words)])
         .show_value(kinds.VisibilityMode.AUTO)
@@ -312,9 +322,10 @@ def table(
     *columns: Column,
     labels: Mapping[str, str],
     sort_by: str,
-    no_value: str = "–",
+    no_value: str,
     links: Mapping[str, tuple[str, str]] | None = None,
     words: Mapping[str, Mapping[str, str]] | None = None,
+    widths_px: Mapping[str, int] | None = None,
     descending: bool = True,
 ) -> PanelBuilder:
     """A row for each series, with its *labels* (label to heading) and then the *columns*.
@@ -325,9 +336,10 @@ def table(
         columns: the figures.
         labels: the labels that are shown, in this order; others are left out.
         sort_by: the heading by which rows are sorted.
-        no_value: what an empty cell says.
+        no_value: what an empty table says.
         links: by heading, the title and the address of the link behind its cells.
         words: by heading, what is shown for a label's value.
+        widths_px: by heading, of a label; others as it fits.
         descending: the largest first.
     """
     refs = dict(zip(ascii_uppercase, columns, strict=False))
@@ -343,31 +355,30 @@ def table(
             model.DataTransformerConfig(
                 id_val="organize",
                 options={
-                    "excludeByName": {"Time": True},
+                    "excludeByName": dict.fromkeys(sorted(_USUAL_FIELDS - names.keys()), True),
                     "indexByName": {name: at for at, name in enumerate(names)},
                     "renameByName": names,
                 },
             )
         )
         .show_header(True)
+        .cell_options(kinds.TableAutoCellOptions())
+        .min_width(64)
         .filterable(True)
         .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(descending)])
     )
     for column in columns:
         panel = panel.override_by_name(column.title, _cells(column))
     for heading in labels.values():
-        properties = []
+        cells = [_property("noValue", _EMPTY)]
         if words and heading in words:
-            properties.append(
-                model.DynamicConfigValue(id_val="mappings", value=[_words(words[heading])])
-            )
+            cells.append(_property("mappings", [_words(words[heading])]))
         if links and heading in links:
-            text, url = links[heading]
-            properties.append(
-                model.DynamicConfigValue(id_val="links", value=[{"title": text, "url": url}])
-            )
-        if properties:
-            panel = panel.override_by_name(heading, properties)
+            link, url = links[heading]
+            cells.append(_property("links", [{"title": link, "url": url}]))
+        if widths_px and heading in widths_px:
+            cells.append(_property("custom.width", widths_px[heading]))
+        panel = panel.override_by_name(heading, cells)
     return panel
 
 
@@ -428,9 +439,8 @@ def _last() -> common.ReduceDataOptions:
     return common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False)
 
 
-def _sizes(sizes: tuple[int, int]) -> common.VizTextDisplayOptions:
-    legend_px, value_px = sizes
-    return common.VizTextDisplayOptions().title_size(legend_px).value_size(value_px)
+def _legend(size_px: int) -> common.VizTextDisplayOptions:
+    return common.VizTextDisplayOptions().title_size(size_px)
 
 
 def _thresholds(steps: Steps) -> build.ThresholdsConfig:
@@ -454,18 +464,31 @@ def _words(words: Mapping[str, str]) -> model.ValueMap:
     )
 
 
+_EMPTY: Final = "–"
+_NOTHING: Final = model.SpecialValueMap(
+    options=model.DashboardSpecialValueMapOptions(
+        match=model.SpecialValueMatch.NULL,
+        result=model.ValueMappingResult(text=_EMPTY, color="transparent", index=0),
+    )
+)
+"""An empty cell has no colour: it is neither good nor bad."""
+
+
 def _cells(column: Column) -> list[model.DynamicConfigValue]:
     decimals = 0 if column.unit == RATIO and column.decimals is None else column.decimals
-    cells = [model.DynamicConfigValue(id_val="unit", value=column.unit)]
+    cells = [_property("unit", column.unit), _property("noValue", _EMPTY)]
     if decimals is not None:
-        cells.append(model.DynamicConfigValue(id_val="decimals", value=decimals))
+        cells.append(_property("decimals", decimals))
     if column.words:
-        cells.append(model.DynamicConfigValue(id_val="mappings", value=[_words(column.words)]))
-    if column.steps:
+        cells.append(_property("mappings", [_words(column.words)]))
+    elif column.steps:
         cells += [
-            model.DynamicConfigValue(
-                id_val="custom.cellOptions", value={"type": "color-background", "mode": "basic"}
-            ),
-            model.DynamicConfigValue(id_val="thresholds", value=_thresholds(column.steps).build()),
+            _property("mappings", [_NOTHING]),
+            _property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+            _property("thresholds", _thresholds(column.steps).build()),
         ]
     return cells
+
+
+def _property(id_val: str, value: object) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue(id_val=id_val, value=value)

@@ -12,6 +12,7 @@ from typing import Final
 
 from schemas import metric_names as m
 from schemas.metric_names import Metric
+from streams.core.formulas import DEFAULT_FORMULA
 
 INSTALLATION: Final = 'cluster="$cluster", namespace="$namespace", job="$job"'
 """What the board's variables choose; a label that is not there is an empty value, and matches."""
@@ -23,45 +24,105 @@ OF_ALERTS: Final = (
 
 LOOK_BACK: Final = "$__rate_interval"
 
-_CHOSEN: Final = {"queue": '=~"$queue"', "channel": '=~"$channel"'}
 
-
-def floor(
-    metric: Metric,
-    *,
-    rate: str = "",
-    over: str = LOOK_BACK,
-    offset: str = "",
-    part: str = "",
-    without: tuple[str, ...] = (),
-    **where: str,
-) -> str:
-    """What the floor says of the queues and channels chosen, whichever worker is asked.
+class Floor:
+    """The queues and channels that a board reads.
 
     Args:
-        metric: a metric of the floor.
-        rate: the function of a counter, `rate` or `increase`; "" takes it as it stands.
-        over: the range that the function looks at.
-        offset: how long ago, such as `1w`; "" is now.
-        part: `_bucket`, `_sum` or `_count` of a histogram.
-        without: labels that the result does not keep.
-        where: the value of a label, which the result does not keep; or, after `~`, the values
-            that are kept.
+        queues: matchers by label, for series of queues.
+        names: matchers by label, for the names of queues; a queue whose name they leave out is
+            left out of whatever is `named`.
     """
-    chosen = {label: _CHOSEN[label] for label in metric.labels if label in _CHOSEN}
-    selector = _select(metric.name + part, chosen | {k: _matcher(v) for k, v in where.items()})
-    if rate:
-        selector = f"{selector}[{over}]"
-    if offset:
-        selector = f"{selector} offset {offset}"
-    kept = [
-        label
-        for label in metric.labels
-        if label not in without and where.get(label, "~").startswith("~")
-    ]
-    if part == "_bucket":
-        kept.append("le")
-    return f"max by ({', '.join(kept)}) ({f'{rate}({selector})' if rate else selector})"
+
+    def __init__(self, queues: Mapping[str, str], names: Mapping[str, str]) -> None:
+        self._queues = queues
+        self._names = names
+
+    def __call__(
+        self,
+        metric: Metric,
+        *,
+        rate: str = "",
+        over: str = LOOK_BACK,
+        offset: str = "",
+        part: str = "",
+        without: tuple[str, ...] = (),
+        **where: str,
+    ) -> str:
+        """What the floor says of its queues and channels, whichever worker is asked.
+
+        Args:
+            metric: a metric of the floor.
+            rate: the function of a counter, `rate` or `increase`; "" takes it as it stands.
+            over: the range that the function looks at.
+            offset: how long ago, such as `1w`; "" is now.
+            part: `_bucket`, `_sum` or `_count` of a histogram.
+            without: labels that the result does not keep.
+            where: the value of a label, which the result does not keep; or, after `~`, the values
+                that are kept.
+        """
+        chosen = {label: self._queues[label] for label in metric.labels if label in self._queues}
+        selector = _select(metric.name + part, chosen | {k: _matcher(v) for k, v in where.items()})
+        if rate:
+            selector = f"{selector}[{over}]"
+        if offset:
+            selector = f"{selector} offset {offset}"
+        kept = [
+            label
+            for label in metric.labels
+            if label not in without and where.get(label, "~").startswith("~")
+        ]
+        if part == "_bucket":
+            kept.append("le")
+        return f"max by ({', '.join(kept)}) ({f'{rate}({selector})' if rate else selector})"
+
+    def named(self, expression: str) -> str:
+        """*expression*, which is by queue and channel, with the queue's `name` beside its id."""
+        return f"({expression}) * on (queue, channel) group_left (name) {self._one_name()}"
+
+    def in_each_channel(self, expression: str) -> str:
+        """*expression*, which is by queue, for each channel of the queue, with its `name`."""
+        return f"({expression}) * on (queue) group_right () {self._one_name()}"
+
+    def longest_wait(self) -> str:
+        """Seconds that the visit waiting longest has waited, 0 where none waits."""
+        return self.age_of(m.OLDEST_WAITING)
+
+    def age_of(self, metric: Metric) -> str:
+        """Seconds since the instant of *metric*; 0 where that is 0, which says there is none."""
+        since = self(metric)
+        return f"(clamp_min(time() - ({since} > 0), 0) or {since})"
+
+    def own_formula(self, metric: Metric, window: str) -> str:
+        """*metric* of a service level over *window* by each queue's own formula."""
+        own = f"{self(metric, window=window)} and on (queue, channel, formula) "
+        return f"max by (queue, channel) ({own}{self(m.SERVICE_LEVEL_FORMULA)})"
+
+    def pooled_service_level(self, window: str, *, offset: str = "") -> str:
+        """The service level of all queues as one, by strict; nothing where none counts."""
+        ratio = self(m.SERVICE_LEVEL, window=window, formula=DEFAULT_FORMULA, offset=offset)
+        visits = self(
+            m.SERVICE_LEVEL_CONTACTS, window=window, formula=DEFAULT_FORMULA, offset=offset
+        )
+        return f"sum({ratio} * {visits}) / (sum({visits}) > 0)"
+
+    def _one_name(self) -> str:
+        """1 for each queue and channel, with its name.
+
+        While a change of names is rolled out, two workers call a queue differently: one is taken.
+        """
+        info = _select(m.QUEUE_INFO.name, self._names)
+        return f"topk by (queue, channel) (1, max by (queue, channel, name) ({info}))"
+
+
+_SEVERAL: Final = {"queue": '=~"$queue"', "channel": '=~"$channel"'}
+_ONE: Final = {"queue": '="$queue"', "channel": '="$channel"'}
+
+CHOSEN_QUEUES: Final = Floor(_SEVERAL, _SEVERAL)
+ONE_QUEUE: Final = Floor(_ONE, _ONE)
+EVERY_QUEUE: Final = Floor({}, {"site": '=~"$site"', "team": '=~"$team"'})
+"""Of the sites and teams chosen, where a query takes the names in; else of all."""
+ALL_QUEUES: Final = Floor({}, {})
 
 
 def worker(metric: Metric, *by: str, rate: str = "", over: str = LOOK_BACK) -> str:
@@ -78,53 +139,9 @@ def largest(metric: Metric, *by: str) -> str:
     return f"max by ({', '.join(by)}) ({selector})" if by else f"max({selector})"
 
 
-def named(expression: str) -> str:
-    """*expression*, which is by queue and channel, with what people call the queue as `name`."""
-    return f"({expression}) * on (queue, channel) group_left (name) {_names()}"
-
-
-def in_each_channel(expression: str) -> str:
-    """*expression*, which is by queue, for each channel of the queue, with its `name`."""
-    return f"({expression}) * on (queue) group_right () {_names()}"
-
-
-def longest_wait() -> str:
-    """Seconds that the visit waiting longest has waited, 0 where none waits; by queue, channel."""
-    return age_of(m.OLDEST_WAITING)
-
-
-def age_of(metric: Metric) -> str:
-    """Seconds since the instant of *metric*, and 0 where that is 0, which means there is none."""
-    since = floor(metric)
-    return f"(clamp_min(time() - ({since} > 0), 0) or {since})"
-
-
-def own_formula(metric: Metric, window: str) -> str:
-    """*metric* of a service level over *window* by each queue's own formula; by queue, channel."""
-    by_formula = floor(metric, window=window)
-    own = floor(m.SERVICE_LEVEL_FORMULA)
-    return f"max by (queue, channel) ({by_formula} and on (queue, channel, formula) {own})"
-
-
 def source_age() -> str:
     """Seconds since each source was last heard."""
-    return f"clamp_min(time() - {floor(m.SOURCE_LAST_EVENT)}, 0)"
-
-
-def pooled_service_level(window: str, *, formula: str = "strict", offset: str = "") -> str:
-    """The service level of all chosen queues as one, by *formula*; nothing where none counts."""
-    ratio = floor(m.SERVICE_LEVEL, window=window, formula=formula, offset=offset)
-    visits = floor(m.SERVICE_LEVEL_CONTACTS, window=window, formula=formula, offset=offset)
-    return f"sum({ratio} * {visits}) / (sum({visits}) > 0)"
-
-
-def _names() -> str:
-    """1 for each queue and channel, with its name.
-
-    While a change of names is rolled out, two workers call a queue differently: one is taken.
-    """
-    names = floor(m.QUEUE_INFO, without=("site", "team"))
-    return f"topk by (queue, channel) (1, {names})"
+    return f"clamp_min(time() - {ALL_QUEUES(m.SOURCE_LAST_EVENT)}, 0)"
 
 
 def _select(name: str, matchers: Mapping[str, str]) -> str:

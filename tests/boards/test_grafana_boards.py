@@ -10,33 +10,33 @@ import json
 import re
 import typing
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import promql_parser as promql
 import pytest
+import yaml
 from grafana_foundation_sdk.models import units
 
+from dashboards.grafana import DEFAULT_NAME
 from dashboards.grafana.board import Slug
 from dashboards.grafana.generate import FOLDER, rendered
 from schemas import metric_names as m
 from tests.support.boards import (
+    OF_ONE_QUEUE,
     WITHOUT_QUERIES,
     Board,
-    Target,
+    Selector,
     boards,
     interpolated,
     panels,
     selectors,
     targets,
 )
+from tests.support.commands import ROOT
 
 BOARDS = boards()
 TARGETS = [target for board in BOARDS.values() for target in targets(board)]
-PANELS = [
-    pytest.param(panel, id=f"{uid} / {panel['title']}")
-    for uid, board in BOARDS.items()
-    for panel in panels(board)
-]
 METRICS = {
     name: metric
     for metric in m.ALL
@@ -61,8 +61,6 @@ LONG_RANGES = {"15m", "60m", "24h", "5m"}
 """Ranges that a panel names, or that stand for the range of the screen; no scrape is that slow."""
 
 each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-each_panel = pytest.mark.parametrize("panel", PANELS)
-each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.where)
 
 
 def label_values(board: Board) -> list[str]:
@@ -196,111 +194,117 @@ def test_the_installation_is_one_cluster_one_namespace_and_one_job(board: Board)
 # -- dashboard-linter: panel-* --
 
 
-@each_panel
-def test_panel_title_description_rule(panel: dict[str, Any]) -> None:
-    assert panel["title"]
-    assert len(panel["description"]) > 10
+@each_board
+def test_panel_title_description_rule(board: Board) -> None:
+    for panel in panels(board):
+        assert panel["title"]
+        assert len(panel["description"]) > 10
 
 
-@each_panel
-def test_panel_units_rule(panel: dict[str, Any]) -> None:
-    if panel["type"] not in WITHOUT_QUERIES:
-        override_units = [
-            each["value"]
-            for override in panel["fieldConfig"]["overrides"]
-            for each in override["properties"]
-            if each["id"] == "unit"
-        ]
-        assert {panel["fieldConfig"]["defaults"]["unit"], *override_units} <= UNITS
+@each_board
+def test_panel_units_rule(board: Board) -> None:
+    for panel in panels(board):
+        if panel["type"] not in WITHOUT_QUERIES:
+            override_units = [
+                each["value"]
+                for override in panel["fieldConfig"]["overrides"]
+                for each in override["properties"]
+                if each["id"] == "unit"
+            ]
+            assert {panel["fieldConfig"]["defaults"]["unit"], *override_units} <= UNITS
 
 
-@each_panel
-def test_panel_no_targets_rule(panel: dict[str, Any]) -> None:
-    assert bool(panel.get("targets")) == (panel["type"] not in WITHOUT_QUERIES)
+@each_board
+def test_panel_no_targets_rule(board: Board) -> None:
+    for panel in panels(board):
+        assert bool(panel.get("targets")) == (panel["type"] not in WITHOUT_QUERIES)
 
 
-@each_panel
-def test_a_panel_without_a_number_says_so_in_words(panel: dict[str, Any]) -> None:
-    if panel["type"] not in WITHOUT_QUERIES:
-        assert panel["fieldConfig"]["defaults"]["noValue"]
+@each_board
+def test_a_panel_without_a_number_says_so_in_words(board: Board) -> None:
+    for panel in panels(board):
+        if panel["type"] not in WITHOUT_QUERIES:
+            assert panel["fieldConfig"]["defaults"]["noValue"]
 
 
-@each_panel
-def test_panel_datasource_rule(panel: dict[str, Any]) -> None:
-    if panel["type"] not in WITHOUT_QUERIES:
-        asked = [panel["datasource"], *(each["datasource"] for each in panel["targets"])]
-        assert asked == [{"type": "prometheus", "uid": "${datasource}"}] * len(asked)
+@each_board
+def test_panel_datasource_rule(board: Board) -> None:
+    for panel in panels(board):
+        if panel["type"] not in WITHOUT_QUERIES:
+            asked = [panel["datasource"], *(each["datasource"] for each in panel["targets"])]
+            assert asked == [{"type": "prometheus", "uid": "${datasource}"}] * len(asked)
 
 
 # -- dashboard-linter: target-* --
 
 
-@each_target
-def test_target_promql_rule(target: Target) -> None:
-    assert selectors(interpolated(target.expr))
+@each_board
+def test_target_promql_rule(board: Board) -> None:
+    for target in targets(board):
+        assert selectors(interpolated(target.expr))
 
 
-@each_target
-def test_target_rate_interval_rule(target: Target) -> None:
-    ranges = re.findall(r"\[(.+?)\]", target.expr)
+@each_board
+def test_target_rate_interval_rule(board: Board) -> None:
+    for target in targets(board):
+        ranges = re.findall(r"\[([$\w]+)\]", target.expr)
 
-    assert set(ranges) <= {"$__rate_interval", "$__range", *LONG_RANGES}
-
-
-@each_target
-def test_target_counter_agg_rule(target: Target) -> None:
-    for selector in selectors(interpolated(target.expr)):
-        rising = selector.name.endswith(("_total", "_bucket", "_sum", "_count"))
-        rates = [
-            node
-            for node in selector.around
-            if isinstance(node, promql.Call) and node.func.name in ("rate", "increase")
-        ]
-        assert bool(rates) == rising, selector.name
+        assert set(ranges) <= {"$__rate_interval", "$__range", *LONG_RANGES}
 
 
-@each_target
-def test_only_metrics_and_labels_that_a_worker_exposes_are_read(target: Target) -> None:
-    for selector in selectors(interpolated(target.expr)):
-        assert selector.name in METRICS or selector.name in OF_PROMETHEUS
-        assert selector.matchers.keys() <= labels_of(selector.name)
-        for node in selector.around:
-            if isinstance(node, promql.AggregateExpr) and isinstance(
-                node.expr, promql.VectorSelector
-            ):
-                assert set(node.modifier.labels if node.modifier else ()) <= labels_of(
-                    selector.name
-                )
-
-
-@each_target
-def test_every_selector_names_the_installation(target: Target) -> None:
-    for selector in selectors(
-        target.expr.replace("$__rate_interval", "1m").replace("$__range", "1h")
-    ):
-        whose = {name: selector.matchers.get(name) for name in ("cluster", "namespace", "job")}
-        if selector.name.startswith("ALERTS"):
-            assert whose == {"cluster": "$cluster|", "namespace": "$namespace|", "job": "$job|"}
-        else:
-            assert whose == {"cluster": "$cluster", "namespace": "$namespace", "job": "$job"}
-
-
-@each_target
-def test_the_floor_is_read_from_whichever_worker_and_never_added_up_over_workers(
-    target: Target,
-) -> None:
-    for selector in selectors(interpolated(target.expr)):
-        metric = METRICS.get(selector.name)
-        if metric is not None and "queue" in metric.labels:
-            [innermost, *_] = [
-                node for node in selector.around if isinstance(node, promql.AggregateExpr)
+@each_board
+def test_target_counter_agg_rule(board: Board) -> None:
+    for target in targets(board):
+        for selector in selectors(interpolated(target.expr)):
+            rising = selector.name.endswith(("_total", "_bucket", "_sum", "_count"))
+            rates = [
+                node
+                for node in selector.around
+                if isinstance(node, promql.Call) and node.func.name in ("rate", "increase")
             ]
-            assert str(innermost.op) == "max"
+            assert bool(rates) == rising, (target.where, selector.name)
 
 
-@each_target
-def test_every_series_has_a_legend(target: Target) -> None:
-    assert target.query.get("format") == "table" or target.query["legendFormat"]
+@each_board
+def test_only_metrics_and_labels_that_a_worker_exposes_are_read(board: Board) -> None:
+    for target in targets(board):
+        for selector in selectors(interpolated(target.expr)):
+            assert selector.name in METRICS or selector.name in OF_PROMETHEUS, target.where
+            assert selector.matchers.keys() <= labels_of(selector.name), target.where
+            for aggregate in aggregates(selector)[:1]:
+                kept = set(aggregate.modifier.labels if aggregate.modifier else ())
+                assert kept <= labels_of(selector.name), target.where
+
+
+@each_board
+def test_every_selector_names_the_installation(board: Board) -> None:
+    for target in targets(board):
+        for selector in selectors(
+            target.expr.replace("$__rate_interval", "1m").replace("$__range", "1h")
+        ):
+            whose = {name: selector.matchers.get(name) for name in ("cluster", "namespace", "job")}
+            if selector.name.startswith("ALERTS"):
+                assert whose == {"cluster": "$cluster|", "namespace": "$namespace|", "job": "$job|"}
+            else:
+                chosen = {"cluster": "$cluster", "namespace": "$namespace", "job": "$job"}
+                assert whose == chosen, target.where
+
+
+@each_board
+def test_the_floor_is_read_from_whichever_worker_and_never_added_up_over_workers(
+    board: Board,
+) -> None:
+    for target in targets(board):
+        for selector in selectors(interpolated(target.expr)):
+            metric = METRICS.get(selector.name)
+            if metric is not None and "queue" in metric.labels:
+                assert str(aggregates(selector)[0].op) == "max", target.where
+
+
+@each_board
+def test_every_series_has_a_legend(board: Board) -> None:
+    for target in targets(board):
+        assert target.query.get("format") == "table" or target.query["legendFormat"], target.where
 
 
 # -- links and incidents --
@@ -308,16 +312,32 @@ def test_every_series_has_a_legend(target: Target) -> None:
 
 @each_board
 def test_links_lead_to_all_other_boards_and_take_what_was_chosen_along(board: Board) -> None:
-    assert {link["url"] for link in board["links"]} == {
-        f"/d/{uid}" for uid in BOARDS if uid != board["uid"]
-    }
-    assert all(link["includeVars"] for link in board["links"])
+    addresses = {link["url"].partition("?")[0]: link for link in board["links"]}
+
+    assert addresses.keys() == {f"/d/{uid}" for uid in BOARDS if uid != board["uid"]}
+    for address, link in addresses.items():
+        of_one_queue = address.removeprefix("/d/") in OF_ONE_QUEUE
+        assert link["includeVars"] != of_one_queue
+        assert ("${job:queryparam}" in link["url"]) == of_one_queue
+
+
+def test_several_queues_are_never_taken_to_a_board_of_one() -> None:
+    for uid, board in BOARDS.items():
+        variables = {each["name"]: each for each in board["templating"]["list"]}
+        if "queue" in variables:
+            assert variables["queue"]["multi"] == (uid not in OF_ONE_QUEUE)
 
 
 @each_board
 def test_links_in_panels_lead_to_boards_that_are_there(board: Board) -> None:
     for uid in re.findall(r'"/d/([\w-]+)\?', json.dumps(panels(board))):
         assert uid in BOARDS
+
+
+@each_board
+def test_links_and_incidents_are_in_view_and_not_in_a_menu(board: Board) -> None:
+    for shown in (*board["links"], *board["annotations"]["list"]):
+        assert "placement" not in shown
 
 
 @each_board
@@ -339,6 +359,34 @@ def test_every_metric_is_on_a_board() -> None:
     }
 
     assert {metric.name for metric in m.ALL if metric not in shown} == set()
+
+
+# -- file provisioning --
+
+
+def test_the_datasource_is_one_that_the_boards_can_choose() -> None:
+    [datasource] = read(ROOT / "deploy/grafana/datasources/floorwatch.yaml")["datasources"]
+
+    assert datasource["type"] == "prometheus"
+    assert datasource["uid"] == "prometheus"
+
+
+def test_the_boards_are_provisioned_as_they_are_shipped() -> None:
+    [provider] = read(ROOT / "deploy/grafana/dashboards/floorwatch.yaml")["providers"]
+
+    assert provider["folderUid"] == DEFAULT_NAME
+    assert not provider["allowUiUpdates"]
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert found["apiVersion"] == 1
+    return found
+
+
+def aggregates(selector: Selector) -> list[promql.AggregateExpr]:
+    """What aggregates *selector*, the innermost first."""
+    return [each for each in selector.around if isinstance(each, promql.AggregateExpr)]
 
 
 def labels_of(name: str) -> set[str]:

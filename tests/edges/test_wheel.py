@@ -83,6 +83,22 @@ def test_the_installed_page_can_be_read(installed: Path, tmp_path: Path) -> None
     assert start.strip().lower() == "<!doctype html>"
 
 
+def test_the_installed_boards_need_nothing_that_builds_them(
+    installed: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys\n"
+        "from dashboards.grafana import shipped\n"
+        "print(*sorted(shipped('berlin')))\n"
+        "assert not [name for name in sys.modules if name.startswith('grafana_foundation_sdk')]\n"
+    )
+
+    uids = run(installed / "python", "-I", "-c", program, cwd=tmp_path).split()
+
+    assert "berlin-wall" in uids
+    assert len(uids) == 6
+
+
 def test_the_installed_program_explains_itself(installed: Path, tmp_path: Path) -> None:
     text = run(installed / "floorwatch", "--help", cwd=tmp_path)
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import promql_parser as promql
 
 from dashboards.grafana import DEFAULT_NAME, shipped
+from tests.support.prometheus import RunningPrometheus
 
 Board = dict[str, Any]
 Panel = dict[str, Any]
+Labels = dict[str, str]
 
 WITHOUT_QUERIES: Final = frozenset({"row", "text"})
 
-VALUES: Final[Mapping[str, str]] = {
+VALUES: Final[dict[str, str]] = {
     "datasource": "prometheus",
     "cluster": "",
     "namespace": "",
@@ -29,6 +32,15 @@ VALUES: Final[Mapping[str, str]] = {
     "__range": "5m",
 }
 """What stands for each variable where nobody chose, for a Prometheus that is minutes old."""
+
+OF_ONE_QUEUE: Final = frozenset({"floorwatch-floor-lead", "floorwatch-service-levels"})
+"""Boards on which one queue and channel is chosen."""
+
+ONE_QUEUE: Final = tuple(
+    {**VALUES, "queue": queue, "channel": channel}
+    for queue, channel in (("sales", "voice"), ("webchat", "chat"))
+)
+"""A queue for calls, and one for what only text has."""
 
 _VARIABLE: Final = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")
 _LEGEND_LABEL: Final = re.compile(r"{{\s*(\w+)\s*}}")
@@ -127,3 +139,54 @@ def _selectors(node: promql.Expr, around: tuple[promql.Expr, ...]) -> Iterator[S
         for each in found if isinstance(found, list) else [found]:
             if isinstance(each, promql.Expr):
                 yield from _selectors(each, (node, *around))
+
+
+def values_of(uid: str) -> tuple[dict[str, str], ...]:
+    """What may be chosen on the board *uid*; the first is what pictures are drawn with."""
+    return ONE_QUEUE if uid in OF_ONE_QUEUE else (VALUES,)
+
+
+def ask(target: Target, prometheus: RunningPrometheus, values: Mapping[str, str]) -> list[Labels]:
+    """The labels of each series that *target* finds now.
+
+    Raises:
+        Refused: it is no query.
+    """
+    expr = interpolated(target.expr, values)
+    if not target.is_range:
+        return [sample.labels for sample in prometheus.query(expr)]
+    now_s = time.time()
+    found = prometheus.query_range(expr, start_s=now_s - 120, end_s=now_s, step_s=5)
+    return [series.labels for series in found]
+
+
+def complaint(
+    target: Target,
+    prometheus: RunningPrometheus,
+    choices: Iterable[Mapping[str, str]] = (VALUES,),
+) -> str:
+    """What is wrong with what *target* finds now whatever is chosen; "" when nothing is.
+
+    Of the labels in a legend, each has to be in some series, and every series has to have one.
+
+    Raises:
+        Refused: it is no query.
+    """
+    said = ""
+    for values in choices:
+        said = _complaint(target, ask(target, prometheus, values))
+        if not said:
+            break
+    return said
+
+
+def _complaint(target: Target, found: list[Labels]) -> str:
+    if not found:
+        return f"{target.where}: nothing"
+    shown = target.labels_shown
+    never = shown - {label for labels in found for label, value in labels.items() if value}
+    if never:
+        return f"{target.where}: no series has {', '.join(sorted(never))}"
+    if shown and not all(any(labels.get(label) for label in shown) for labels in found):
+        return f"{target.where}: a series without a name"
+    return ""

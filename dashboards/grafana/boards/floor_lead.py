@@ -16,9 +16,10 @@ from dashboards.grafana.panels import (
     ANY_IS_WATCH,
     DURATION,
     GOOD,
+    OVER_IS_TROUBLE,
     RATIO,
-    TROUBLE,
     WATCH,
+    YES_OR_NO,
     Column,
     PanelBuilder,
     Query,
@@ -26,19 +27,15 @@ from dashboards.grafana.panels import (
     table,
     tile,
 )
-from dashboards.grafana.queries import (
-    age_of,
-    floor,
-    in_each_channel,
-    longest_wait,
-    named,
-    own_formula,
-)
+from dashboards.grafana.queries import EVERY_QUEUE, ONE_QUEUE
 from schemas import metric_names as m
+from streams.core.formulas import DEFAULT_FORMULA
 
-_QUEUE = "{{name}} {{channel}}"
+floor = ONE_QUEUE
+every = EVERY_QUEUE
+
 _WINDOW = "$window"
-_PLAIN_QUEUE = "{{queue}} {{channel}}"
+_FINITE = "~[0-9].*"
 
 
 def floor_lead(installation: str) -> Dashboard:
@@ -46,9 +43,9 @@ def floor_lead(installation: str) -> Dashboard:
     return board(
         Slug.FLOOR_LEAD,
         installation,
-        description="Every queue at a glance, and the queues chosen in depth.",
+        description="Every queue at a glance, and one in depth: a click on a queue chooses it.",
         refresh="10s",
-        variables=[*queue_variables(), window_variable()],
+        variables=[*queue_variables(several=False), window_variable()],
         bands=[
             Band(9, [(24, _queues(installation))]),
             Band(
@@ -97,43 +94,43 @@ def floor_lead(installation: str) -> Dashboard:
 
 
 def _queues(installation: str) -> PanelBuilder:
-    wait = longest_wait()
-    critical = floor(m.LONGEST_WAIT_LIMIT, severity="critical")
-    level = own_formula(m.SERVICE_LEVEL, _WINDOW)
+    wait = every.longest_wait()
+    critical = every(m.LONGEST_WAIT_LIMIT, severity="critical")
+    level = every.own_formula(m.SERVICE_LEVEL, _WINDOW)
     link = drill_down(installation, "__data.fields.queue", "__data.fields.channel")
     return table(
         "Queues, worst first",
         "A row for each queue and channel. Of limit: the longest wait as a share of the queue's"
-        " critical limit. Service level: by the queue's own formula over the window chosen, and"
-        " what it rests on. Behind: how far what is"
-        " known of the queue stands behind now. Empty: nothing to divide by, or withheld because"
-        " nobody can say.",
-        Column("Of limit", named(f"{wait} / {critical}"), RATIO, ((None, GOOD), (1, TROUBLE))),
-        Column("Longest wait", named(wait), DURATION),
-        Column("Waiting", named(floor(m.CONTACTS_WAITING))),
+        " critical limit. Past T: waiting longer than the threshold. Service level: by the queue's"
+        " own formula over the window chosen, and what it rests on. Behind: how far what is known"
+        " of the queue stands behind now. Empty: nothing to divide by, or withheld because nobody"
+        " can say.",
+        Column("Of limit", every.named(f"{wait} / {critical}"), RATIO, OVER_IS_TROUBLE),
+        Column("Longest wait", every.named(wait), DURATION),
+        Column("Waiting", every.named(every(m.CONTACTS_WAITING))),
         Column(
-            "Past threshold",
-            named(floor(m.CONTACTS_WAITING_PAST_THRESHOLD)),
+            "Past T",
+            every.named(every(m.CONTACTS_WAITING_PAST_THRESHOLD)),
             steps=ANY_IS_WATCH,
         ),
-        Column("Threshold", named(floor(m.SERVICE_LEVEL_THRESHOLD)), DURATION),
-        Column("Service level", named(level), RATIO),
-        Column("Target", named(floor(m.SERVICE_LEVEL_TARGET)), RATIO),
+        Column("Threshold", every.named(every(m.SERVICE_LEVEL_THRESHOLD)), DURATION),
+        Column("Service level", every.named(level), RATIO),
+        Column("Target", every.named(every(m.SERVICE_LEVEL_TARGET)), RATIO),
         Column(
             "To target",
-            named(f"{level} - {floor(m.SERVICE_LEVEL_TARGET)}"),
+            every.named(f"{level} - {every(m.SERVICE_LEVEL_TARGET)}"),
             RATIO,
             ((None, WATCH), (0, GOOD)),
         ),
-        Column("Rests on", named(own_formula(m.SERVICE_LEVEL_CONTACTS, _WINDOW))),
-        Column("Abandoned", named(floor(m.ABANDONMENT, window=_WINDOW)), RATIO),
-        Column("Available", in_each_channel(floor(m.AGENTS, state="available"))),
-        Column("On contact", in_each_channel(floor(m.AGENTS, state="on_contact"))),
-        Column("In service", in_each_channel(floor(m.QUEUE_OPEN)), words={"0": "no", "1": "yes"}),
-        Column("In hours", named(floor(m.QUEUE_SCHEDULED_OPEN)), words={"0": "no", "1": "yes"}),
-        Column("Behind", named(f"time() - {floor(m.QUEUE_AS_OF)}"), DURATION),
+        Column("Rests on", every.named(every.own_formula(m.SERVICE_LEVEL_CONTACTS, _WINDOW))),
+        Column("Abandoned", every.named(every(m.ABANDONMENT, window=_WINDOW)), RATIO),
+        Column("Available", every.in_each_channel(every(m.AGENTS, state="available"))),
+        Column("In service", every.in_each_channel(every(m.QUEUE_OPEN)), words=YES_OR_NO),
+        Column("In hours", every.named(every(m.QUEUE_SCHEDULED_OPEN)), words=YES_OR_NO),
+        Column("Behind", every.named(f"time() - {every(m.QUEUE_AS_OF)}"), DURATION),
         labels={"name": "Queue", "channel": "Channel", "queue": "Id"},
         sort_by="Of limit",
+        no_value="no data",
         links={"Queue": ("Only this queue", link)},
     )
 
@@ -143,9 +140,9 @@ def _waiting() -> PanelBuilder:
         "Waiting, and past threshold",
         "Visits open at each moment, and those of them that have waited longer than their"
         " threshold.",
-        Query(named(floor(m.CONTACTS_WAITING)), f"{_QUEUE} waiting"),
-        Query(named(floor(m.CONTACTS_WAITING_PAST_THRESHOLD)), f"{_QUEUE} past threshold"),
-        dashed=".* past threshold",
+        Query(floor(m.CONTACTS_WAITING), "waiting"),
+        Query(floor(m.CONTACTS_WAITING_PAST_THRESHOLD), "past threshold"),
+        dashed="past threshold",
         no_value="no data",
     )
 
@@ -154,11 +151,14 @@ def _longest_waits() -> PanelBuilder:
     return lines(
         "Longest wait, and its limits",
         "Age of the visit that waited longest at each moment; the limits are the queue's own.",
-        Query(named(longest_wait()), f"{_QUEUE} longest wait"),
-        Query(named(floor(m.LONGEST_WAIT_LIMIT, severity="critical")), f"{_QUEUE} critical limit"),
-        Query(named(floor(m.LONGEST_WAIT_LIMIT, severity="warning")), f"{_QUEUE} warning limit"),
+        Query(floor.longest_wait(), "longest wait"),
+        Query(
+            floor(m.LONGEST_WAIT_LIMIT, severity="critical"),
+            "critical limit",
+        ),
+        Query(floor(m.LONGEST_WAIT_LIMIT, severity="warning"), "warning limit"),
         unit=DURATION,
-        dashed=".* limit",
+        dashed=".*limit",
         no_value="no data",
     )
 
@@ -168,21 +168,32 @@ def _agents() -> PanelBuilder:
         "Agents by state",
         "Agents who serve the queue, by state. An agent counts in each of their queues, so queues"
         " cannot be added up.",
-        Query(floor(m.AGENTS), "{{queue}} {{state}}"),
+        Query(floor(m.AGENTS), "{{state}}"),
         no_value="not told by the source",
     )
+
+
+def _by_own_formula(metric: m.Metric) -> str:
+    own = floor(m.SERVICE_LEVEL_FORMULA)
+    return f"{floor(metric, window=_WINDOW)} and on (queue, channel, formula) {own}"
+
+
+def _by_strict_too(metric: m.Metric) -> str:
+    strict = floor(metric, window=_WINDOW, formula=f"~{DEFAULT_FORMULA}")
+    return f"{strict} unless on (queue, channel, formula) {floor(m.SERVICE_LEVEL_FORMULA)}"
 
 
 def _service_levels() -> PanelBuilder:
     return lines(
         "Service level, and its target",
-        "By the formula named; the queue's own and strict are exported, all with the setting"
-        " export_formulas: all. Whoever still waits past the threshold is a miss.",
-        Query(f"({floor(m.SERVICE_LEVEL, window=_WINDOW)})", f"{_PLAIN_QUEUE} {{{{formula}}}}"),
-        Query(floor(m.SERVICE_LEVEL_TARGET), f"{_PLAIN_QUEUE} target"),
+        "By the queue's own formula, and by strict where that is another one: whoever still waits"
+        " past the threshold is a miss. All others are on the board of service levels.",
+        Query(_by_own_formula(m.SERVICE_LEVEL), "{{formula}}"),
+        Query(_by_strict_too(m.SERVICE_LEVEL), "{{formula}}"),
+        Query(floor(m.SERVICE_LEVEL_TARGET), "target"),
         unit=RATIO,
         largest=1,
-        dashed=".* target",
+        dashed="target",
         no_value="no calls",
     )
 
@@ -192,8 +203,8 @@ def _bounds() -> PanelBuilder:
         "Strict, if the undecided miss or make it",
         "The strict service level over the window, should everybody whose wait is not decided yet"
         " miss the threshold (low), or make it (high).",
-        Query(floor(m.SERVICE_LEVEL_LOW, window=_WINDOW), f"{_PLAIN_QUEUE} low"),
-        Query(floor(m.SERVICE_LEVEL_HIGH, window=_WINDOW), f"{_PLAIN_QUEUE} high"),
+        Query(floor(m.SERVICE_LEVEL_LOW, window=_WINDOW), "low"),
+        Query(floor(m.SERVICE_LEVEL_HIGH, window=_WINDOW), "high"),
         unit=RATIO,
         largest=1,
         no_value="no calls",
@@ -205,9 +216,10 @@ def _rests_on() -> PanelBuilder:
         "Visits it rests on, and the volume floor",
         "Visits that each service level rests on; under the volume floor it colours nothing and"
         " alerts nobody.",
-        Query(floor(m.SERVICE_LEVEL_CONTACTS, window=_WINDOW), f"{_PLAIN_QUEUE} {{{{formula}}}}"),
-        Query(floor(m.ALERT_MIN_CONTACTS), f"{_PLAIN_QUEUE} volume floor"),
-        dashed=".* volume floor",
+        Query(_by_own_formula(m.SERVICE_LEVEL_CONTACTS), "{{formula}}"),
+        Query(_by_strict_too(m.SERVICE_LEVEL_CONTACTS), "{{formula}}"),
+        Query(floor(m.ALERT_MIN_CONTACTS), "volume floor"),
+        dashed="volume floor",
         no_value="no calls",
     )
 
@@ -217,7 +229,7 @@ def _outcomes() -> PanelBuilder:
         "Visits in the window, by outcome",
         "Offered at their opening, answered, abandoned and left at that moment, expired when the"
         " channel's expiry time had passed.",
-        Query(floor(m.WINDOW_CONTACTS, window=_WINDOW), f"{_PLAIN_QUEUE} {{{{outcome}}}}"),
+        Query(floor(m.WINDOW_CONTACTS, window=_WINDOW), "{{outcome}}"),
         no_value="no data",
     )
 
@@ -230,16 +242,16 @@ def _misses() -> PanelBuilder:
         "Per minute: offered, answered, decided",
         "Visits a minute: those that arrived; those answered within the threshold and later; those"
         " whose service level was met or missed, whichever way they ended.",
-        Query(f"60 * {offered}", f"{_PLAIN_QUEUE} offered"),
-        Query(f"60 * {answered}", f"{_PLAIN_QUEUE} answered, within threshold {{{{within}}}}"),
-        Query(f"60 * {decided}", f"{_PLAIN_QUEUE} decided, met {{{{met}}}}"),
+        Query(f"60 * {offered}", "offered"),
+        Query(f"60 * {answered}", "answered, within threshold {{within}}"),
+        Query(f"60 * {decided}", "decided, met {{met}}"),
         no_value="no data",
         decimals=1,
     )
 
 
 def _quantile(share: float, buckets: str) -> str:
-    return f"histogram_quantile({share}, {buckets})"
+    return f"histogram_quantile({share}, {buckets}) >= 0"  # not a number where nobody was
 
 
 def _wait_percentiles() -> PanelBuilder:
@@ -249,16 +261,18 @@ def _wait_percentiles() -> PanelBuilder:
         "Of visits answered in the 15 minutes before each moment. Read between the edges of a"
         " histogram, so between two edges it is a guess; exact figures are on the wallboard and in"
         " the API.",
-        Query(_quantile(0.5, buckets), f"{_PLAIN_QUEUE} p50"),
-        Query(_quantile(0.9, buckets), f"{_PLAIN_QUEUE} p90"),
-        Query(_quantile(0.99, buckets), f"{_PLAIN_QUEUE} p99"),
+        Query(_quantile(0.5, buckets), "p50"),
+        Query(_quantile(0.9, buckets), "p90"),
+        Query(_quantile(0.99, buckets), "p99"),
         unit=DURATION,
         no_value="nobody answered",
     )
 
 
 def _wait_spread() -> PanelBuilder:
-    buckets = floor(m.WAIT, rate="increase", over="$__range", part="_bucket", outcome="answered")
+    buckets = floor(
+        m.WAIT, rate="increase", over="$__range", part="_bucket", outcome="answered", le=_FINITE
+    )
     count = floor(m.WAIT, rate="increase", over="$__range", part="_count", outcome="answered")
     return table(
         "Answered within",
@@ -268,7 +282,7 @@ def _wait_spread() -> PanelBuilder:
             f"({buckets} / on (queue, channel) group_left () ({count} > 0))",
             RATIO,
         ),
-        labels={"queue": "Queue", "channel": "Channel", "le": "Seconds"},
+        labels={"le": "Seconds"},
         sort_by="Seconds",
         descending=False,
         no_value="nobody answered",
@@ -281,7 +295,7 @@ def _abandon_waits() -> PanelBuilder:
     return lines(
         "Mean wait until answered, until abandoned",
         "Mean over the visits that ended so in the 15 minutes before each moment.",
-        Query(f"{total} / ({count} > 0)", f"{_PLAIN_QUEUE} {{{{outcome}}}}"),
+        Query(f"{total} / ({count} > 0)", "{{outcome}}"),
         unit=DURATION,
         no_value="nobody",
     )
@@ -291,10 +305,10 @@ def _abandonment() -> PanelBuilder:
     return lines(
         "Abandonment ratio, and its limit",
         "Visits abandoned in the window, of all whose wait ended in it.",
-        Query(floor(m.ABANDONMENT, window=_WINDOW), f"{_PLAIN_QUEUE} abandoned"),
-        Query(floor(m.ABANDONMENT_LIMIT), f"{_PLAIN_QUEUE} limit"),
+        Query(floor(m.ABANDONMENT, window=_WINDOW), "abandoned"),
+        Query(floor(m.ABANDONMENT_LIMIT), "limit"),
         unit=RATIO,
-        dashed=".* limit",
+        dashed=".*limit",
         no_value="no calls",
     )
 
@@ -304,9 +318,7 @@ def _abandoned() -> PanelBuilder:
         "Abandoned per hour, by when",
         "Short: up to the short limit and the threshold, nobody could have answered them; before"
         " and after the threshold above that.",
-        Query(
-            f"3600 * {floor(m.CONTACTS_ABANDONED, rate='rate')}", f"{_PLAIN_QUEUE} {{{{timing}}}}"
-        ),
+        Query(f"3600 * {floor(m.CONTACTS_ABANDONED, rate='rate')}", "{{timing}}"),
         no_value="no data",
         decimals=0,
     )
@@ -319,13 +331,13 @@ def _gone_otherwise() -> PanelBuilder:
         "Left: out of the queue unanswered by another route. Refused: turned away at the door,"
         " never offered. Expired: no outcome for too long. Bots: served to the end before any"
         " queue, never offered.",
-        Query(f"3600 * {left}", f"{_PLAIN_QUEUE} left, {{{{reason}}}}"),
+        Query(f"3600 * {left}", "left, {{reason}}"),
         Query(
             f"3600 * {floor(m.CONTACTS_REFUSED, rate='rate')}",
-            f"{_PLAIN_QUEUE} refused, {{{{reason}}}}",
+            "refused, {{reason}}",
         ),
-        Query(f"3600 * {floor(m.CONTACTS_EXPIRED, rate='rate')}", f"{_PLAIN_QUEUE} expired"),
-        Query(f"3600 * {floor(m.CONTACTS_BOT_CONTAINED, rate='rate')}", f"{_PLAIN_QUEUE} bot"),
+        Query(f"3600 * {floor(m.CONTACTS_EXPIRED, rate='rate')}", "expired"),
+        Query(f"3600 * {floor(m.CONTACTS_BOT_CONTAINED, rate='rate')}", "bot"),
         no_value="no data",
         decimals=0,
     )
@@ -338,8 +350,8 @@ def _responses_within() -> PanelBuilder:
         "First reply of a person in time",
         "Contacts with a first human reply within the limit, of all decided: in the window, and in"
         " the 15 minutes before each moment. A bot never answers.",
-        Query(floor(m.INITIAL_RESPONSE_WITHIN, window=_WINDOW), f"{_PLAIN_QUEUE} in the window"),
-        Query(f"{met} / ({every} > 0)", f"{_PLAIN_QUEUE} in 15 min"),
+        Query(floor(m.INITIAL_RESPONSE_WITHIN, window=_WINDOW), "in the window"),
+        Query(f"{met} / ({every} > 0)", "in 15 min"),
         unit=RATIO,
         largest=1,
         no_value="no contacts",
@@ -353,11 +365,11 @@ def _response_percentiles() -> PanelBuilder:
         " replied before, else from asked.",
         Query(
             floor(m.INITIAL_RESPONSE_WINDOW, window=_WINDOW),
-            f"{_PLAIN_QUEUE} p{{{{percentile}}}}",
+            "p{{percentile}}",
         ),
-        Query(floor(m.INITIAL_RESPONSE_LIMIT), f"{_PLAIN_QUEUE} limit"),
+        Query(floor(m.INITIAL_RESPONSE_LIMIT), "limit"),
         unit=DURATION,
-        dashed=".* limit",
+        dashed=".*limit",
         no_value="no replies",
     )
 
@@ -369,7 +381,7 @@ def _response_clocks() -> PanelBuilder:
         "Mean time to the first reply, by clock",
         "Over first replies in the 15 minutes before each moment: from asked; from the hand-off by"
         " a bot; from assignment, which is answered.",
-        Query(f"{total} / ({count} > 0)", f"{_PLAIN_QUEUE} from {{{{clock}}}}"),
+        Query(f"{total} / ({count} > 0)", "from {{clock}}"),
         unit=DURATION,
         no_value="no replies",
     )
@@ -380,9 +392,9 @@ def _awaiting_reply() -> PanelBuilder:
         "Awaiting a reply now",
         "Contacts that asked and had no human reply yet, and how long the oldest of them has"
         " waited for it.",
-        Column("Awaiting", named(floor(m.CONTACTS_AWAITING_REPLY))),
-        Column("Oldest", named(age_of(m.OLDEST_AWAITING_REPLY)), DURATION),
-        labels={"name": "Queue", "channel": "Channel"},
+        Column("Awaiting", floor(m.CONTACTS_AWAITING_REPLY)),
+        Column("Oldest", floor.age_of(m.OLDEST_AWAITING_REPLY), DURATION),
+        labels={"channel": "Channel"},
         sort_by="Oldest",
         no_value="nobody",
     )
@@ -393,11 +405,11 @@ def _instant() -> PanelBuilder:
         "Instant service ratio, and its target",
         "Visits answered at once, of all offered in the window: without being queued (voice), or"
         " within the instant limit. Undefined for messaging and mail.",
-        Query(floor(m.INSTANT_SERVICE, window=_WINDOW), f"{_PLAIN_QUEUE} instant"),
-        Query(floor(m.INSTANT_TARGET), f"{_PLAIN_QUEUE} target"),
+        Query(floor(m.INSTANT_SERVICE, window=_WINDOW), "instant"),
+        Query(floor(m.INSTANT_TARGET), "target"),
         unit=RATIO,
         largest=1,
-        dashed=".* target",
+        dashed="target",
         no_value="no calls",
     )
 
@@ -406,9 +418,7 @@ def _instant_by_segment() -> PanelBuilder:
     return lines(
         "Instant service per hour, by customer type",
         "Visits answered at once.",
-        Query(
-            f"3600 * {floor(m.CONTACTS_INSTANT, rate='rate')}", f"{_PLAIN_QUEUE} {{{{segment}}}}"
-        ),
+        Query(f"3600 * {floor(m.CONTACTS_INSTANT, rate='rate')}", "{{segment}}"),
         no_value="no calls",
         decimals=0,
     )
@@ -420,7 +430,7 @@ def _sent_to_wait() -> PanelBuilder:
         "Visits opened by being queued.",
         Query(
             f"3600 * {floor(m.CONTACTS_SENT_TO_WAIT, rate='rate')}",
-            f"{_PLAIN_QUEUE} {{{{segment}}}}",
+            "{{segment}}",
         ),
         no_value="no calls",
         decimals=0,
@@ -431,7 +441,7 @@ def _transfers() -> PanelBuilder:
     return lines(
         "Transfers per hour",
         "Transfers by an agent, counted in the queue they were made from.",
-        Query(f"3600 * {floor(m.CONTACTS_TRANSFERRED, rate='rate')}", _PLAIN_QUEUE),
+        Query(f"3600 * {floor(m.CONTACTS_TRANSFERRED, rate='rate')}", "transfers"),
         no_value="no data",
         decimals=0,
     )
@@ -444,7 +454,7 @@ def _changed_late() -> PanelBuilder:
         "Visits and contacts that a late event moved from one class to another in the time range"
         " chosen. Net figures and windows are right either way.",
         Column("Moved", f"({moved} > 0)", decimals=0),
-        labels={"queue": "Queue", "channel": "Channel", "from": "From", "to": "To"},
+        labels={"from": "From", "to": "To"},
         sort_by="Moved",
         no_value="nothing",
     )

@@ -15,10 +15,12 @@ from dashboards.grafana.panels import (
     lines,
     tile,
 )
-from dashboards.grafana.queries import floor, pooled_service_level
+from dashboards.grafana.queries import CHOSEN_QUEUES
 from schemas import metric_names as m
 
 NEEDS_A_WEEK = "needs one week"
+floor = CHOSEN_QUEUES
+
 _WEEKS = (1, 2, 3, 4)
 _QUARTER = "15m"
 
@@ -82,7 +84,7 @@ def _wait(offset: str = "", over: str = _QUARTER) -> str:
 
 
 def _level(offset: str = "") -> str:
-    return pooled_service_level(_QUARTER, offset=offset)
+    return floor.pooled_service_level(_QUARTER, offset=offset)
 
 
 def _mean_of_weeks(of_week: Sequence[str]) -> str:

@@ -10,10 +10,12 @@ from dashboards.grafana.panels import (
     ANY_IS_WATCH,
     DURATION,
     GOOD,
+    OVER_IS_TROUBLE,
     RATIO,
     SECONDS,
     TROUBLE,
     WATCH,
+    YES_OR_NO,
     Column,
     PanelBuilder,
     Query,
@@ -23,18 +25,10 @@ from dashboards.grafana.panels import (
     table,
     tile,
 )
-from dashboards.grafana.queries import (
-    INSTALLATION,
-    OF_ALERTS,
-    floor,
-    in_each_channel,
-    largest,
-    longest_wait,
-    named,
-    own_formula,
-    source_age,
-)
+from dashboards.grafana.queries import CHOSEN_QUEUES, INSTALLATION, OF_ALERTS, largest, source_age
 from schemas import metric_names as m
+
+floor = CHOSEN_QUEUES
 
 _ALERT_LABELS = "alertname, severity, queue, channel, source"
 _QUEUE = "{{name}} {{channel}}"
@@ -202,18 +196,18 @@ def _over_time() -> PanelBuilder:
 
 
 def _over_limit() -> PanelBuilder:
-    wait = longest_wait()
+    wait = floor.longest_wait()
     critical = floor(m.LONGEST_WAIT_LIMIT, severity="critical")
     return table(
         "Longest wait against its limits",
         "Age of the visit that waits longest, and the limits that decide: a page is about the"
         " critical limit, a warning about the other.",
-        Column("Of limit", named(f"{wait} / {critical}"), RATIO, ((None, GOOD), (1, TROUBLE))),
-        Column("Longest wait", named(wait), DURATION),
-        Column("Critical", named(critical), DURATION),
-        Column("Warning", named(floor(m.LONGEST_WAIT_LIMIT, severity="warning")), DURATION),
-        Column("Waiting", named(floor(m.CONTACTS_WAITING))),
-        Column("In hours", named(floor(m.QUEUE_SCHEDULED_OPEN)), words={"0": "no", "1": "yes"}),
+        Column("Of limit", floor.named(f"{wait} / {critical}"), RATIO, OVER_IS_TROUBLE),
+        Column("Longest wait", floor.named(wait), DURATION),
+        Column("Critical", floor.named(critical), DURATION),
+        Column("Warning", floor.named(floor(m.LONGEST_WAIT_LIMIT, severity="warning")), DURATION),
+        Column("Waiting", floor.named(floor(m.CONTACTS_WAITING))),
+        Column("In hours", floor.named(floor(m.QUEUE_SCHEDULED_OPEN)), words=YES_OR_NO),
         labels={"name": "Queue", "channel": "Channel"},
         sort_by="Of limit",
         no_value="no data",
@@ -225,7 +219,7 @@ def _waits() -> PanelBuilder:
     return lines(
         "Longest wait, of its critical limit",
         "At 100 % the page goes out.",
-        Query(named(f"{longest_wait()} / {critical}"), _QUEUE),
+        Query(floor.named(f"{floor.longest_wait()} / {critical}"), _QUEUE),
         unit=RATIO,
         steps=((None, "transparent"), (1, TROUBLE)),
         no_value="no data",
@@ -233,12 +227,12 @@ def _waits() -> PanelBuilder:
 
 
 def _service_levels() -> PanelBuilder:
-    level = own_formula(m.SERVICE_LEVEL, "15m")
+    level = floor.own_formula(m.SERVICE_LEVEL, "15m")
     return lines(
         "Service level less its target, 15 min",
         "By the queue's own formula over the last 15 minutes. Below 0 it is under its target; what"
         " rests on too few visits is shown too.",
-        Query(named(f"{level} - {floor(m.SERVICE_LEVEL_TARGET)}"), _QUEUE),
+        Query(floor.named(f"{level} - {floor(m.SERVICE_LEVEL_TARGET)}"), _QUEUE),
         unit=RATIO,
         smallest=-1,
         steps=((None, "transparent"), (0, WATCH)),
@@ -252,7 +246,7 @@ def _abandonment() -> PanelBuilder:
         "Abandonment ratio, of its limit, 15 min",
         "Visits abandoned, of all whose wait ended in the last 15 minutes, as a share of the limit"
         " of the queue.",
-        Query(named(f"{ratio} / {floor(m.ABANDONMENT_LIMIT)}"), _QUEUE),
+        Query(floor.named(f"{ratio} / {floor(m.ABANDONMENT_LIMIT)}"), _QUEUE),
         unit=RATIO,
         steps=((None, "transparent"), (1, WATCH)),
         no_value="no calls",
@@ -265,8 +259,8 @@ def _nobody_staffed() -> PanelBuilder:
         "Waiting, and who could answer",
         "Visits open now, and agents of the queue who are available, on a contact or in"
         " after-contact work. Only where the source tells of agents.",
-        Column("Waiting", named(floor(m.CONTACTS_WAITING)), steps=ANY_IS_WATCH),
-        Column("Staffed", in_each_channel(staffed), steps=((None, TROUBLE), (1, GOOD))),
+        Column("Waiting", floor.named(floor(m.CONTACTS_WAITING)), steps=ANY_IS_WATCH),
+        Column("Staffed", floor.in_each_channel(staffed), steps=((None, TROUBLE), (1, GOOD))),
         labels={"name": "Queue", "channel": "Channel"},
         sort_by="Waiting",
         no_value="not told",

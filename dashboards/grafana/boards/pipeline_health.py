@@ -21,11 +21,12 @@ from dashboards.grafana.panels import (
     table,
     tile,
 )
-from dashboards.grafana.queries import INSTALLATION, floor, largest, source_age, worker
+from dashboards.grafana.queries import ALL_QUEUES, INSTALLATION, largest, source_age, worker
 from schemas import metric_names as m
 
+floor = ALL_QUEUES
+
 _BYTES = "bytes"
-_PER_SECOND = "cps"
 _PARTITION = "{{topic}} {{partition}}"
 
 
@@ -206,7 +207,7 @@ def _events() -> PanelBuilder:
         "Events read a second, by type",
         "Events read from the topics.",
         Query(worker(m.EVENTS, "topic", "type", rate="rate"), "{{topic}} {{type}}"),
-        unit=_PER_SECOND,
+        decimals=1,
         stacked=True,
         no_value="no events",
     )

@@ -18,9 +18,11 @@ from dashboards.grafana.panels import (
     text,
     tile,
 )
-from dashboards.grafana.queries import floor
+from dashboards.grafana.queries import ONE_QUEUE
 from schemas import metric_names as m
 from streams.core.formulas import DEFAULT_FORMULA, FORMULAS
+
+floor = ONE_QUEUE
 
 _WINDOW = "60m"
 _FORMULA = "{{formula}}"
@@ -122,6 +124,7 @@ def _each() -> PanelBuilder:
         Column("Rests on", floor(m.SERVICE_LEVEL_CONTACTS, window=_WINDOW)),
         labels={"formula": "Formula"},
         sort_by="Service level",
+        widths_px={"Formula": 720},
         no_value="no calls",
         words={
             "Formula": {

@@ -23,19 +23,14 @@ from dashboards.grafana.panels import (
     tile,
     tiles_by_state,
 )
-from dashboards.grafana.queries import (
-    floor,
-    longest_wait,
-    named,
-    own_formula,
-    pooled_service_level,
-    source_age,
-)
+from dashboards.grafana.queries import CHOSEN_QUEUES, source_age
 from schemas import metric_names as m
 
+floor = CHOSEN_QUEUES
+
 _QUEUE = "{{name}} {{channel}}"
-_HERO = (48, 130)
-_WAIT = longest_wait()
+_LEGEND_PX = 36
+_WAIT = floor.longest_wait()
 _WARNING = floor(m.LONGEST_WAIT_LIMIT, severity="warning")
 _CRITICAL = floor(m.LONGEST_WAIT_LIMIT, severity="critical")
 
@@ -74,12 +69,12 @@ def _worst_wait() -> PanelBuilder:
         "Longest wait in the worst queue",
         "Age of the visit that waits longest, in the queue where that is the largest share of the"
         " queue's critical limit: a mail may wait longer than a call.",
-        trouble=Query(named(f"{worst} > {_CRITICAL}"), f"OVER LIMIT {_QUEUE}"),
-        watch=Query(named(f"({worst} > {_WARNING}) <= {_CRITICAL}"), f"watch {_QUEUE}"),
-        good=Query(named(f"{worst} <= {_WARNING}"), f"longest wait {_QUEUE}"),
+        trouble=Query(floor.named(f"{worst} > {_CRITICAL}"), f"OVER LIMIT {_QUEUE}"),
+        watch=Query(floor.named(f"({worst} > {_WARNING}) <= {_CRITICAL}"), f"watch {_QUEUE}"),
+        good=Query(floor.named(f"{worst} <= {_WARNING}"), f"longest wait {_QUEUE}"),
         unit=DURATION,
         no_value="no data",
-        sizes=_HERO,
+        legend_px=_LEGEND_PX,
     )
 
 
@@ -88,7 +83,6 @@ def _waiting() -> PanelBuilder:
         "Waiting now",
         "Visits open now in all queues chosen, neither answered nor given up nor expired.",
         Query(f"sum({floor(m.CONTACTS_WAITING)})", "waiting"),
-        sizes=_HERO,
         no_value="no data",
     )
 
@@ -99,9 +93,9 @@ def _service_level() -> PanelBuilder:
         "By the formula strict over the last 15 minutes, all queues chosen as one: answered within"
         " each queue's threshold, of everybody whose wait was decided. Whoever still waits past the"
         " threshold is a miss.",
-        Query(pooled_service_level("15m"), "service level, strict, 15 min"),
+        Query(floor.pooled_service_level("15m"), "strict, 15 min"),
         unit=RATIO,
-        sizes=_HERO,
+        legend_px=_LEGEND_PX,
         no_value="no calls",
     )
 
@@ -112,7 +106,6 @@ def _waiting_past_threshold() -> PanelBuilder:
         "Visits open now that have waited longer than their threshold: each is a miss already.",
         Query(f"sum({floor(m.CONTACTS_WAITING_PAST_THRESHOLD)})", "past threshold"),
         steps=ANY_IS_WATCH,
-        sizes=_HERO,
         no_value="no data",
     )
 
@@ -122,27 +115,29 @@ def _waits() -> PanelBuilder:
         "Longest wait by queue",
         "Age of the visit that waits longest. OVER LIMIT: above the queue's critical limit; watch:"
         " above its warning limit. The worst come first.",
-        trouble=Query(f"sort_desc({named(f'{_WAIT} > {_CRITICAL}')})", f"OVER LIMIT {_QUEUE}"),
-        watch=Query(
-            f"sort_desc({named(f'({_WAIT} > {_WARNING}) <= {_CRITICAL}')})", f"watch {_QUEUE}"
+        trouble=Query(
+            f"sort_desc({floor.named(f'{_WAIT} > {_CRITICAL}')})", f"OVER LIMIT {_QUEUE}"
         ),
-        good=Query(f"sort_desc({named(f'{_WAIT} <= {_WARNING}')})", _QUEUE),
+        watch=Query(
+            f"sort_desc({floor.named(f'({_WAIT} > {_WARNING}) <= {_CRITICAL}')})", f"watch {_QUEUE}"
+        ),
+        good=Query(f"sort_desc({floor.named(f'{_WAIT} <= {_WARNING}')})", _QUEUE),
         unit=DURATION,
         no_value="no data",
     )
 
 
 def _service_levels() -> PanelBuilder:
-    level = own_formula(m.SERVICE_LEVEL, "15m")
-    rests_on = own_formula(m.SERVICE_LEVEL_CONTACTS, "15m")
+    level = floor.own_formula(m.SERVICE_LEVEL, "15m")
+    rests_on = floor.own_formula(m.SERVICE_LEVEL_CONTACTS, "15m")
     judged = f"({level} and ({rests_on} >= {floor(m.ALERT_MIN_CONTACTS)}))"
     target = floor(m.SERVICE_LEVEL_TARGET)
     return tiles_by_state(
         "Service level by queue, last 15 min",
         "By each queue's own formula over the last 15 minutes, against its own target. A ratio that"
         " rests on fewer visits than the volume floor is not judged. The worst come first.",
-        watch=Query(f"sort({named(f'{judged} < {target}')})", f"UNDER TARGET {_QUEUE}"),
-        good=Query(f"sort({named(f'{level} unless ({judged} < {target})')})", _QUEUE),
+        watch=Query(f"sort({floor.named(f'{judged} < {target}')})", f"UNDER TARGET {_QUEUE}"),
+        good=Query(f"sort({floor.named(f'{level} unless ({judged} < {target})')})", _QUEUE),
         unit=RATIO,
         no_value="no calls",
     )
@@ -176,7 +171,7 @@ def _waiting_by_time() -> PanelBuilder:
     return lines(
         "Waiting by queue",
         "Visits open at each moment.",
-        Query(named(floor(m.CONTACTS_WAITING)), _QUEUE),
+        Query(floor.named(floor(m.CONTACTS_WAITING)), _QUEUE),
         no_value="no data",
     )
 
@@ -186,7 +181,7 @@ def _waits_by_time() -> PanelBuilder:
         "Longest wait by queue, of its critical limit",
         "Age of the visit that waited longest at each moment, as a share of the queue's critical"
         " limit: at 100 % the queue is in trouble.",
-        Query(named(f"{_WAIT} / {_CRITICAL}"), _QUEUE),
+        Query(floor.named(f"{_WAIT} / {_CRITICAL}"), _QUEUE),
         unit=RATIO,
         steps=((None, "transparent"), (1, TROUBLE)),
         no_value="no data",
@@ -214,5 +209,4 @@ def _data_age() -> PanelBuilder:
         good=Query(f"sort_desc({source_age()} unless ({source_age()} > {limit}))", "{{source}}"),
         unit=DURATION,
         no_value="no data",
-        sizes=(20, 40),
     )
