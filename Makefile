@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 	--custom-compile-command 'make lock' $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak lint chromium programs lock clean
+.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## this list
 demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--bootstrap HOST:PORT'
 	@$(BIN)/floorwatch demo $(ARGS)
 
-test: lint chromium programs ## lint, types, import rules and all tests: what CI runs
+test: lint chromium programs drawing-page ## lint, types, import rules and all tests: what CI runs
 	$(PYTEST) $(PARALLEL) --cov --cov-report=
 
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
@@ -42,6 +42,12 @@ lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 
 chromium: $(VENV)/.test
 	@$(BIN)/python -m tests.support.install_chromium
+
+test-boards: chromium programs drawing-page ## the boards alone: on a real Prometheus, in a real browser
+	$(PYTEST) tests/boards $(ARGS)
+
+drawing-page: $(VENV)/.test # Grafana's own components, from npm, built once into the user's cache
+	@$(BIN)/python -m tests.support.node_packages
 
 programs: $(VENV)/.test ## Prometheus and Alertmanager, built once into the user's cache
 	@$(BIN)/python -m requirements.build_programs
