@@ -18,7 +18,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.grafana.panels import DATASOURCE, TROUBLE, PanelBuilder
-from dashboards.grafana.queries import INSTALLATION, OF_ALERTS
+from dashboards.grafana.queries import ALERT_IS_ABOUT, ALERT_LABELS, INSTALLATION, OF_ALERTS
 from schemas import metric_names as m
 
 COLUMNS: Final = 24
@@ -169,7 +169,7 @@ def _id_of(title: str) -> int:
 
 def _incidents() -> build.AnnotationQuery:
     firing = f'ALERTS{{{OF_ALERTS}, alertstate="firing", severity="critical"}}'
-    expr = f"max by (alertname, queue, channel, source) ({firing})"
+    expr = f"max by ({ALERT_LABELS}) ({firing})"
     return (
         build.AnnotationQuery()
         .name("Incidents")
@@ -180,8 +180,8 @@ def _incidents() -> build.AnnotationQuery:
         .target(prometheus.Dataquery().ref_id("Anno").expr(expr).interval("15s"))
         .step("15s")
         .title_format("{{alertname}}")
-        .text_format("{{queue}} {{channel}} {{source}}")
-        .tag_keys("queue,channel,source")
+        .text_format(ALERT_IS_ABOUT)
+        .tag_keys("queue,channel,source,topic")
     )
 
 

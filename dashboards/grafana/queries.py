@@ -22,6 +22,10 @@ OF_ALERTS: Final = (
 )
 """Alerts of the installation, those too whose rules drop the labels that say where it runs."""
 
+ALERT_LABELS: Final = "alertname, severity, queue, channel, source, topic, partition, instance"
+ALERT_IS_ABOUT: Final = "{{queue}} {{channel}} {{source}} {{topic}} {{partition}} {{instance}}"
+"""What an alert is about, in a legend: each has some of these labels."""
+
 LOOK_BACK: Final = "$__rate_interval"
 
 

@@ -9,7 +9,6 @@ from playwright.sync_api import Browser, expect
 from tests.support.chromium import chromium
 from tests.support.fake_floor import FakeFloor, serving
 from tests.support.screen import OpenScreen, Screen
-from tests.support.watched_floor import WatchedFloor, watched_floor
 
 PATIENCE_MS = 20_000
 
@@ -37,10 +36,3 @@ def screen(browser: Browser) -> Iterator[OpenScreen]:
             return Screen(context.new_page(), server, floor)
 
         yield make
-
-
-@pytest.fixture(scope="session")
-def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFloor]:
-    """One simulated floor for all boards; it takes half a minute to be there."""
-    with watched_floor(tmp_path_factory.mktemp("floor")) as running:
-        yield running

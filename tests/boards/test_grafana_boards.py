@@ -18,8 +18,10 @@ import pytest
 import yaml
 from grafana_foundation_sdk.models import units
 
+from dashboards.alerts.annotations import Places, annotations_of
+from dashboards.alerts.catalogue import ALERTS
 from dashboards.grafana import DEFAULT_NAME
-from dashboards.grafana.board import Slug
+from dashboards.grafana.board import RUNBOOKS, Slug
 from dashboards.grafana.generate import FOLDER, rendered
 from schemas import metric_names as m
 from tests.support.boards import (
@@ -57,6 +59,7 @@ OF_PROMETHEUS = {
     "process_resident_memory_bytes": "what it costs",
 }
 UNITS = {unit for hint in typing.get_type_hints(units).values() for unit in typing.get_args(hint)}
+ALERTS_ARE_ABOUT = {"queue", "channel", "source", "topic", "partition", "instance"}
 LONG_RANGES = {"15m", "60m", "24h", "5m"}
 """Ranges that a panel names, or that stand for the range of the screen; no scrape is that slow."""
 
@@ -364,11 +367,24 @@ def test_every_metric_is_on_a_board() -> None:
 # -- file provisioning --
 
 
+def test_alerts_and_boards_know_one_another() -> None:
+    places = Places()
+    links = re.findall(r"/d/([\w-]+)", " ".join(linked_by_alerts()))
+
+    assert places.runbooks == RUNBOOKS
+    assert set(links) <= BOARDS.keys()
+    assert set(links)
+
+
+def linked_by_alerts() -> set[str]:
+    return {annotations_of(alert, Places())["dashboard_url"] for alert in ALERTS}
+
+
 def test_the_datasource_is_one_that_the_boards_can_choose() -> None:
     [datasource] = read(ROOT / "deploy/grafana/datasources/floorwatch.yaml")["datasources"]
 
     assert datasource["type"] == "prometheus"
-    assert datasource["uid"] == "prometheus"
+    assert datasource["uid"] == Places().datasource
 
 
 def test_the_boards_are_provisioned_as_they_are_shipped() -> None:
@@ -393,7 +409,7 @@ def labels_of(name: str) -> set[str]:
     """The labels that a series of *name* can have in Prometheus."""
     target = {"cluster", "namespace", "job", "instance"}
     if name.startswith("ALERTS"):
-        return target | {"alertname", "alertstate", "severity", "queue", "channel", "source"}
+        return target | {"alertname", "alertstate", "severity", *ALERTS_ARE_ABOUT}
     if name in OF_PROMETHEUS:
         return target
     return {*METRICS[name].labels, *target} | ({"le"} if name.endswith("_bucket") else set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
 from tests.support.boards import Board, boards, panels
-from tests.support.node_packages import board_schema, panel_schema
+from tests.support.node_packages import SOURCES, board_schema, panel_schema
 
 BOARDS = boards()
 PANELS = [panel for board in BOARDS.values() for panel in panels(board)]
@@ -71,3 +72,12 @@ def test_a_misspelt_key_is_found_out() -> None:
     assert "'unti' was unexpected" in "".join(complaints(board_schema(), board))
     [found] = complaints(panel_schema("stat", "Options"), tile["options"])
     assert "'graphMod' was unexpected" in found
+
+
+def test_the_lock_of_npm_packages_has_their_hashes_and_no_addresses() -> None:
+    packages = json.loads((SOURCES / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    fetched = {name: each for name, each in packages.items() if name}
+
+    assert fetched
+    assert [name for name, each in fetched.items() if not each.get("integrity")] == []
+    assert [name for name, each in fetched.items() if "resolved" in each] == []

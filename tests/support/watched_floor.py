@@ -23,11 +23,15 @@ from streams.producing import Outlet, Producer
 from streams.settings import load_settings
 from streams.simulator import zone_where_it_is
 from streams.topics import ensure_topics
-from tests.support.commands import started
+from tests.support.commands import ROOT, started
 from tests.support.prometheus import RunningPrometheus, scraping
 from tests.support.running import RunningWorker
 
 JOB: Final = "floorwatch"
+OTHER_JOB: Final = "floorwatch-2"
+"""Another installation, as far as Prometheus knows."""
+
+RULES: Final = ROOT / "deploy" / "prometheus" / "floorwatch.rules.yml"
 BUSY_HOUR: Final = 10
 PAST: Final = "30m"
 INCIDENTS: Final = (
@@ -50,7 +54,7 @@ POLICY: Final = {
             "longest_wait_limit": {"critical": "10h"},
         },
         "support": {"name": "Support"},
-        "billing": {"name": "Billing"},
+        "billing": {"name": "Billing", "target": 0.05},  # so that one queue is above it
         "webchat": {"name": "Web chat"},
         "messages": {"name": "Messages"},
         "mail": {"name": "Mail"},
@@ -89,7 +93,8 @@ def watched_floor(folder: Path) -> Iterator[WatchedFloor]:
         rules.write_text(yaml.safe_dump({"groups": [{"name": "stand-ins", "rules": _rules()}]}))
         prometheus = parts.enter_context(
             RunningPrometheus(
-                folder / "prometheus", scraping({JOB: [worker.address]}, rules=[rules])
+                folder / "prometheus",
+                scraping({job: [worker.address] for job in (JOB, OTHER_JOB)}, rules=[RULES, rules]),
             )
         )
         now_ms = time.time_ns() // 1_000_000
@@ -120,14 +125,19 @@ def _end(simulation: Any) -> None:
 
 
 def _rules() -> list[dict[str, Any]]:
-    """Alerts of every severity, and one not firing yet, with the labels of the real ones."""
-    waiting = "max by (cluster, namespace, job, queue, channel) (floorwatch_contacts_waiting) >= 0"
-    heard = "max by (source) (floorwatch_source_last_event_timestamp_seconds) > 0"
+    """Alerts that fire at once, and some that never will, beside the real ones."""
+    where = "cluster, namespace, job"
+    waiting = f"max by ({where}, queue, channel) (floorwatch_contacts_waiting) >= 0"
+    heard = f"max by ({where}, source) (floorwatch_source_last_event_timestamp_seconds) > 0"
+    behind = f"max by ({where}, topic, partition) (floorwatch_event_lag_seconds) >= 0"
+    at_once: list[dict[str, Any]] = [
+        {"expr": waiting, "labels": {"severity": "critical"}},
+        *({"expr": expr, "labels": {"severity": "warning"}} for expr in (heard, behind, "up == 1")),
+    ]
+    never = [{**rule, "for": "1d"} for rule in at_once]
     return [
-        {"alert": "FloorwatchA", "expr": waiting, "labels": {"severity": "critical"}},
-        {"alert": "FloorwatchB", "expr": heard, "labels": {"severity": "warning"}},
-        {"alert": "FloorwatchC", "expr": waiting, "for": "1h", "labels": {"severity": "warning"}},
-        {"alert": "FloorwatchD", "expr": heard, "for": "1h", "labels": {"severity": "warning"}},
+        {"alert": f"FloorwatchStandIn{number}", **rule}
+        for number, rule in enumerate([*at_once, *never])
     ]
 
 

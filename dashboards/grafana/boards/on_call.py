@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from dashboards.grafana import trust
 from dashboards.grafana.board import Band, Slug, board, drill_down, queue_variables, runbooks
 from dashboards.grafana.panels import (
     ANY_IS_TROUBLE,
@@ -12,7 +13,6 @@ from dashboards.grafana.panels import (
     GOOD,
     OVER_IS_TROUBLE,
     RATIO,
-    SECONDS,
     TROUBLE,
     WATCH,
     YES_OR_NO,
@@ -25,12 +25,19 @@ from dashboards.grafana.panels import (
     table,
     tile,
 )
-from dashboards.grafana.queries import CHOSEN_QUEUES, INSTALLATION, OF_ALERTS, largest, source_age
+from dashboards.grafana.queries import ALERT_IS_ABOUT, ALERT_LABELS, CHOSEN_QUEUES, OF_ALERTS
 from schemas import metric_names as m
 
 floor = CHOSEN_QUEUES
 
-_ALERT_LABELS = "alertname, severity, queue, channel, source"
+_WHERE = '"where", " ", "source", "topic", "partition", "instance"'
+_LABELS = {
+    "severity": "Severity",
+    "alertname": "Alert",
+    "queue": "Queue",
+    "channel": "Channel",
+    "where": "Where",
+}
 _QUEUE = "{{name}} {{channel}}"
 _STAFFED = "~available|on_contact|after_contact_work"
 
@@ -50,10 +57,10 @@ def on_call(installation: str) -> Dashboard:
                 [
                     (4, _firing_now("critical", "Pages", ANY_IS_TROUBLE)),
                     (4, _firing_now("warning", "Warnings", ANY_IS_WATCH)),
-                    (4, _workers_up()),
-                    (4, _partial()),
-                    (4, _policy_reload()),
-                    (4, _conservation()),
+                    (4, trust.workers()),
+                    (4, trust.whole_floor()),
+                    (4, trust.policy_on_disk()),
+                    (4, trust.unaccounted_for()),
                 ],
             ),
             Band(9, [(14, _firing(installation)), (10, _pending())], title="Firing"),
@@ -62,16 +69,21 @@ def on_call(installation: str) -> Dashboard:
             Band(8, [(8, _service_levels()), (8, _abandonment()), (8, _nobody_staffed())]),
             Band(
                 8,
-                [(8, _sources()), (8, _lag()), (8, _out_of_service())],
+                [(8, trust.sources()), (8, trust.behind()), (8, _out_of_service())],
                 title="Why: the stream",
             ),
         ],
     )
 
 
-def _alerts(state: str, severity: str = "") -> str:
-    of_severity = f', severity="{severity}"' if severity else ""
-    return f'ALERTS{{{OF_ALERTS}, alertstate="{state}"{of_severity}}}'
+def _alerts(state: str, severity: str = "critical|warning") -> str:
+    return f'ALERTS{{{OF_ALERTS}, alertstate="{state}", severity=~"{severity}"}}'
+
+
+def _held_for(state: str) -> Column:
+    since = f"ALERTS_FOR_STATE{{{OF_ALERTS}}} and ignoring (alertstate) {_alerts(state)}"
+    held = f"time() - max by ({ALERT_LABELS}) ({since})"
+    return Column("Held for", f"label_join({held}, {_WHERE})", DURATION)
 
 
 def _firing_now(severity: str, title: str, steps: Steps) -> PanelBuilder:
@@ -84,68 +96,13 @@ def _firing_now(severity: str, title: str, steps: Steps) -> PanelBuilder:
     )
 
 
-def _workers_up() -> PanelBuilder:
-    return tile(
-        "Workers",
-        "Workers that Prometheus can read, of all that it knows of.",
-        Query(f"sum(up{{{INSTALLATION}}})", "up"),
-        steps=((None, TROUBLE), (1, GOOD)),
-        no_value="none known",
-    )
-
-
-def _partial() -> PanelBuilder:
-    return tile(
-        "Floor",
-        "Whether a partition of the floor is missing from what is shown.",
-        Query(largest(m.FLOOR_PARTIAL), "floor"),
-        steps=ANY_IS_TROUBLE,
-        words={"0": "whole", "1": "PARTIAL"},
-        no_value="no worker",
-    )
-
-
-def _policy_reload() -> PanelBuilder:
-    return tile(
-        "Policy on disk",
-        "Whether the policy on disk can be read; while it cannot, the last one holds.",
-        Query(largest(m.POLICY_RELOAD_FAILED), "policy"),
-        steps=ANY_IS_WATCH,
-        words={"0": "in force", "1": "UNREADABLE"},
-        no_value="no worker",
-    )
-
-
-def _conservation() -> PanelBuilder:
-    return tile(
-        "Visits unaccounted for",
-        "Visits by which offered differs from answered + abandoned + left + expired + waiting, in"
-        " all queues. Anything but 0 is a fault of floorwatch.",
-        Query(f"sum(abs({floor(m.CONSERVATION_VIOLATIONS)}))", "visits"),
-        steps=ANY_IS_TROUBLE,
-        no_value="no data",
-    )
-
-
 def _firing(installation: str) -> PanelBuilder:
-    since = f"ALERTS_FOR_STATE{{{OF_ALERTS}}}"
     return table(
         "Firing now",
         "Each alert that fires, and for how long its condition has held. The name leads to its"
         " runbook, the queue to its figures.",
-        Column(
-            "Held for",
-            f"time() - max by ({_ALERT_LABELS}) ({since} and ignoring (alertstate)"
-            f" {_alerts('firing')})",
-            DURATION,
-        ),
-        labels={
-            "severity": "Severity",
-            "alertname": "Alert",
-            "queue": "Queue",
-            "channel": "Channel",
-            "source": "Source",
-        },
+        _held_for("firing"),
+        labels=_LABELS,
         sort_by="Severity",
         descending=False,
         no_value="nothing is firing",
@@ -160,23 +117,11 @@ def _firing(installation: str) -> PanelBuilder:
 
 
 def _pending() -> PanelBuilder:
-    since = f"ALERTS_FOR_STATE{{{OF_ALERTS}}}"
     return table(
         "About to fire",
         "Alerts whose condition holds, but not yet for as long as it has to.",
-        Column(
-            "Held for",
-            f"time() - max by ({_ALERT_LABELS}) ({since} and ignoring (alertstate)"
-            f" {_alerts('pending')})",
-            DURATION,
-        ),
-        labels={
-            "severity": "Severity",
-            "alertname": "Alert",
-            "queue": "Queue",
-            "channel": "Channel",
-            "source": "Source",
-        },
+        _held_for("pending"),
+        labels=_LABELS,
         sort_by="Held for",
         no_value="nothing is pending",
     )
@@ -187,8 +132,8 @@ def _over_time() -> PanelBuilder:
         "What fired when",
         "Each alert and queue as a band for as long as it fired.",
         Query(
-            f"max by ({_ALERT_LABELS}) ({_alerts('firing')})",
-            "{{severity}} {{alertname}} {{queue}} {{channel}} {{source}}",
+            f"max by ({ALERT_LABELS}) ({_alerts('firing')})",
+            f"{{{{severity}}}} {{{{alertname}}}} {ALERT_IS_ABOUT}",
         ),
         words={"1": "firing"},
         no_value="nothing has fired",
@@ -264,30 +209,6 @@ def _nobody_staffed() -> PanelBuilder:
         labels={"name": "Queue", "channel": "Channel"},
         sort_by="Waiting",
         no_value="not told",
-    )
-
-
-def _sources() -> PanelBuilder:
-    return table(
-        "Sources",
-        "How long ago each source was last heard, and how long it may be silent. Beyond that its"
-        " queues are withheld, and nobody is paged for them.",
-        Column("Last heard", source_age(), DURATION),
-        Column("May be silent", floor(m.SOURCE_SILENCE_LIMIT), DURATION),
-        labels={"source": "Source"},
-        sort_by="Last heard",
-        no_value="any time",
-    )
-
-
-def _lag() -> PanelBuilder:
-    return lines(
-        "Behind the topic",
-        "How far the last record read of each partition is behind now; 0 while it is read to its"
-        " end.",
-        Query(largest(m.EVENT_LAG, "topic", "partition"), "{{topic}} {{partition}}"),
-        unit=SECONDS,
-        no_value="no worker",
     )
 
 

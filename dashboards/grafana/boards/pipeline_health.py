@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from dashboards.grafana import trust
 from dashboards.grafana.board import Band, Slug, board
 from dashboards.grafana.panels import (
-    ANY_IS_TROUBLE,
     ANY_IS_WATCH,
     COUNT,
     DURATION,
@@ -21,7 +21,7 @@ from dashboards.grafana.panels import (
     table,
     tile,
 )
-from dashboards.grafana.queries import ALL_QUEUES, INSTALLATION, largest, source_age, worker
+from dashboards.grafana.queries import ALL_QUEUES, INSTALLATION, largest, worker
 from schemas import metric_names as m
 
 floor = ALL_QUEUES
@@ -40,22 +40,22 @@ def pipeline_health(installation: str) -> Dashboard:
             Band(
                 4,
                 [
-                    (3, _workers()),
-                    (3, _partial()),
+                    (3, trust.workers()),
+                    (3, trust.whole_floor()),
                     (3, _lag_now()),
                     (3, _snapshot_now()),
                     (3, _refused_now()),
-                    (3, _conservation()),
+                    (3, trust.unaccounted_for()),
                     (3, _rebuilds()),
-                    (3, _policy_reload()),
+                    (3, trust.policy_on_disk()),
                 ],
             ),
             Band(
                 8,
-                [(8, _behind()), (8, _lag()), (8, _snapshots())],
+                [(8, trust.behind()), (8, _lag()), (8, _snapshots())],
                 title="In time",
             ),
-            Band(8, [(8, _events()), (8, _sources()), (8, _drift())], title="From where"),
+            Band(8, [(8, _events()), (8, trust.sources()), (8, _drift())], title="From where"),
             Band(
                 8,
                 [(8, _rejected()), (8, _ignored()), (8, _unmatched())],
@@ -78,27 +78,6 @@ def pipeline_health(installation: str) -> Dashboard:
                 title="The workers themselves",
             ),
         ],
-    )
-
-
-def _workers() -> PanelBuilder:
-    return tile(
-        "Workers",
-        "Workers that Prometheus can read.",
-        Query(f"sum(up{{{INSTALLATION}}})", "up"),
-        steps=((None, TROUBLE), (1, GOOD)),
-        no_value="none known",
-    )
-
-
-def _partial() -> PanelBuilder:
-    return tile(
-        "Floor",
-        "Whether a partition of the floor is missing from what the workers show.",
-        Query(largest(m.FLOOR_PARTIAL), "floor"),
-        steps=ANY_IS_TROUBLE,
-        words={"0": "whole", "1": "PARTIAL"},
-        no_value="no worker",
     )
 
 
@@ -138,17 +117,6 @@ def _refused_now() -> PanelBuilder:
     )
 
 
-def _conservation() -> PanelBuilder:
-    return tile(
-        "Unaccounted for",
-        "Visits by which offered differs from answered + abandoned + left + expired + waiting, in"
-        " all queues. Anything but 0 is a fault of floorwatch.",
-        Query(f"sum(abs({floor(m.CONSERVATION_VIOLATIONS)}))", "visits"),
-        steps=ANY_IS_TROUBLE,
-        no_value="no data",
-    )
-
-
 def _rebuilds() -> PanelBuilder:
     return tile(
         "State rebuilt in 24 h",
@@ -159,27 +127,6 @@ def _rebuilds() -> PanelBuilder:
         ),
         steps=ANY_IS_WATCH,
         decimals=0,
-    )
-
-
-def _policy_reload() -> PanelBuilder:
-    return tile(
-        "Policy on disk",
-        "Whether the policy on disk can be read; while it cannot, the last one holds.",
-        Query(largest(m.POLICY_RELOAD_FAILED), "policy"),
-        steps=ANY_IS_WATCH,
-        words={"0": "in force", "1": "UNREADABLE"},
-        no_value="no worker",
-    )
-
-
-def _behind() -> PanelBuilder:
-    return lines(
-        "Behind now, by partition",
-        "How far the last record read is behind now; 0 while the partition is read to its end.",
-        Query(largest(m.EVENT_LAG, "topic", "partition"), _PARTITION),
-        unit=SECONDS,
-        no_value="no worker",
     )
 
 
@@ -210,19 +157,6 @@ def _events() -> PanelBuilder:
         decimals=1,
         stacked=True,
         no_value="no events",
-    )
-
-
-def _sources() -> PanelBuilder:
-    return table(
-        "Sources",
-        "How long ago each producing system was last heard, by the time of its newest event, and"
-        " how long it may be silent. An empty limit: its silence means nothing.",
-        Column("Last heard", source_age(), DURATION),
-        Column("May be silent", floor(m.SOURCE_SILENCE_LIMIT), DURATION),
-        labels={"source": "Source"},
-        sort_by="Last heard",
-        no_value="any time",
     )
 
 

@@ -1,30 +1,40 @@
-"""The queries of the Grafana boards, asked of a real Prometheus that watches a real worker."""
+"""The Grafana boards on a floor in trouble: a real worker, watched by a real Prometheus.
+
+Every query is asked; and two boards are drawn by the components that Grafana is built of, which
+leaves pictures in `build/pictures`. It is not Grafana itself that draws them.
+"""
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas import metric_names as m
 from streams.core.formulas import FORMULA_IDS
 from tests.support.boards import (
     VALUES,
+    Board,
     Target,
     ask,
     boards,
     complaint,
     interpolated,
+    panels,
     selectors,
     targets,
     values_of,
 )
+from tests.support.drawn_boards import PICTURES, drawn, with_values
 from tests.support.prometheus import Refused
-from tests.support.watched_floor import WatchedFloor
+from tests.support.watched_floor import WatchedFloor, watched_floor
 
 PATIENCE_S = 180.0
+DRAWN_WITHIN_MS = 60_000
 BOARDS = boards()
 INTRADAY = "floorwatch-intraday"
 NOT_ON_A_BOARD = {
@@ -41,6 +51,12 @@ ONE_AT_A_TIME = "floorwatch-wall / Longest wait in the worst queue"
 
 OFTEN_NOT_THERE = {"cluster", "namespace"}
 """Labels that a Prometheus outside Kubernetes does not add; their variables are then empty."""
+
+
+@pytest.fixture(scope="module")
+def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFloor]:
+    with watched_floor(tmp_path_factory.mktemp("floor")) as running:
+        yield running
 
 
 def test_every_query_of_every_board_finds_series_with_names(floor: WatchedFloor) -> None:
@@ -88,6 +104,17 @@ def test_every_variable_finds_values(floor: WatchedFloor) -> None:
                 f"label/{label}/values", **{"match[]": interpolated(selector)}
             )
             assert found or label in OFTEN_NOT_THERE, variable["query"]["query"]
+
+
+def test_another_installation_in_the_same_prometheus_is_not_added(floor: WatchedFloor) -> None:
+    [workers] = [
+        target
+        for target in targets(BOARDS["floorwatch-pipeline"])
+        if target.panel["title"] == "Workers"
+    ]
+
+    assert floor.prometheus.value("sum(up)") == 2
+    assert floor.prometheus.value(interpolated(workers.expr)) == 1
 
 
 def test_incidents_are_found(floor: WatchedFloor) -> None:
@@ -160,3 +187,40 @@ def test_a_legend_of_a_label_that_is_not_there_is_found_out(
 def test_a_query_that_is_none_is_found_out(floor: WatchedFloor, planted: Target) -> None:
     with pytest.raises(Refused):
         complaint(spoiled(planted, expr=f"{planted.expr})"), floor.prometheus)
+
+
+# -- pictures --
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    return browser.new_page(viewport={"width": 1920, "height": 1080})
+
+
+def height_px(board: Board) -> int:
+    """All of it: what is outside the window is not drawn."""
+    rows = max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in board["panels"])
+    return 8 + 38 * int(rows)
+
+
+@pytest.mark.parametrize("uid", ["floorwatch-wall", "floorwatch-floor-lead"])
+def test_every_panel_is_drawn(uid: str, page: Page, floor: WatchedFloor) -> None:
+    board = boards()[uid]
+    chosen = values_of(uid)[0]
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+
+    with drawn(board, floor.prometheus, chosen) as address:
+        page.set_viewport_size({"width": 1920, "height": height_px(board)})
+        page.goto(address)
+        expect(page).to_have_title("drawn", timeout=DRAWN_WITHIN_MS)
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"{uid}.png", full_page=True)
+
+        assert failures == []
+        assert page.get_by_test_id("panel-error").all_inner_texts() == []
+        shown = page.get_by_test_id("panel")
+        titles = [shown.nth(at).get_attribute("aria-label") for at in range(shown.count())]
+        assert titles == [panel["title"] for panel in panels(with_values(board, chosen))]
+        for at, title in enumerate(titles):
+            assert shown.nth(at).inner_text().removeprefix(title or "").strip(), title
