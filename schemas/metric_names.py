@@ -385,6 +385,18 @@ STATE_REBUILDS: Final = _counter(
     "Partitions whose snapshot could not be used, so that they were read from their beginning.",
     "reason",
 )
+RECORDS_MISSED: Final = _counter(
+    "missed_records",
+    "Records that were removed before they were read, as far as their number is known; what they"
+    " said is unknown.",
+    "topic",
+)
+PARTITIONS_RECREATED: Final = _counter(
+    "partitions_recreated",
+    "Partitions that have begun anew, because their topic was deleted and created again or has"
+    " fallen back.",
+    "topic",
+)
 FLOOR_PARTIAL: Final = _gauge(
     "floor_partial", "1 while a partition of the floor is missing from what is shown, else 0."
 )

@@ -57,6 +57,8 @@ class Pipeline:
         event_lag_s: how far the last record read is behind now, by (topic, partition).
         lag_records: records not read yet, by (topic, partition).
         snapshot_age_s: age of the newest snapshot, by (topic, partition).
+        missed: records gone before they were read, by topic.
+        recreated: partitions that have begun anew, by topic.
         rebuilds: how often state could not be used and was rebuilt, by reason.
         policy_reload_failed: the policy on disk cannot be read and the last one holds.
         floor_partial: a partition of the floor is missing.
@@ -74,6 +76,8 @@ class Pipeline:
     event_lag_s: Mapping[tuple[str, int], float] = field(default_factory=dict)
     lag_records: Mapping[tuple[str, int], int] = field(default_factory=dict)
     snapshot_age_s: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    missed: Mapping[str, int] = field(default_factory=dict)
+    recreated: Mapping[str, int] = field(default_factory=dict)
     rebuilds: Mapping[str, int] = field(default_factory=dict)
     policy_reload_failed: bool = False
     floor_partial: bool = False
@@ -175,6 +179,8 @@ def _of_pipeline(pipeline: Pipeline) -> Page:
         m.PARTITION_LAG: pipeline.lag_records,
         m.SNAPSHOT_AGE: pipeline.snapshot_age_s,
         m.STATE_REBUILDS: pipeline.rebuilds,
+        m.RECORDS_MISSED: pipeline.missed,
+        m.PARTITIONS_RECREATED: pipeline.recreated,
     }
     single = {
         m.POLICY_RELOAD_FAILED: int(pipeline.policy_reload_failed),

@@ -215,7 +215,9 @@ class ChannelText:
         if policy.export_formulas == "own":
             formulas = tuple(dict.fromkeys((policy.formula, DEFAULT_FORMULA)))
         rows = [
-            text.write(queue.windows[text.window], queue.live, formulas) for text in self._windows
+            text.write(queue.windows[text.window], queue.live, formulas)
+            for text in self._windows
+            if text.window not in queue.incomplete
         ]
         return tuple(map("".join, zip(*rows, strict=True))) or _NO_WINDOWS
 

@@ -23,7 +23,7 @@ from streams.core.partition import Partition
 from streams.core.steps import Steps, last_of
 from streams.exposition import Exposition, Pipeline
 from streams.processors.records import Records
-from streams.reader import TP, Position
+from streams.reader import TP, Position, is_same_log
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -193,12 +193,14 @@ class FloorKeeper:
         behind = not to_end and second_ms - reached_ms > BEHIND_MS
         if to_end:
             partition.advance(second_ms)
+            self._records.end_gap(tp, second_ms)
         # Event time runs with what is read, so only the end says that all has been read.
         if to_end or (self._settings.clock == "wall" and position is not None and not behind):
             self._records.begun.discard(tp)
         offset = self._records.next_offset(tp) or 0
         if own.last is not None:
-            if offset < own.last.next_offset and not self._records.is_recreated(tp):
+            same = is_same_log(own.last.log, self._records.log_of(tp))
+            if same and offset < own.last.next_offset:
                 return None
             self._records.begun.discard(tp)
         return own.framer.frame(
@@ -206,6 +208,8 @@ class FloorKeeper:
             catching_up=behind,
             is_new=tp in self._records.begun,
             next_offset=offset,
+            log=self._records.log_of(tp),
+            missing=self._records.missing(tp),
         )
 
     def _look(self) -> Steps[Shown]:
@@ -307,6 +311,8 @@ class FloorKeeper:
             },
             snapshot_age_s={(tp.topic, tp.partition): age for tp, age in self._ages_s().items()},
             rebuilds={} if self._kept is None else self._kept.rebuilt,
+            missed=_by_topic({tp: records.missed_of(tp).records for tp in parts}),
+            recreated=_by_topic({tp: records.missed_of(tp).logs for tp in parts}),
             floor_partial=self._shown.floor.partial is not None,
         )
 
@@ -317,6 +323,13 @@ class FloorKeeper:
 
     def _ages_s(self) -> Mapping[TP, float]:
         return {} if self._kept is None else self._kept.ages_s()
+
+
+def _by_topic(counts: Mapping[TP, int]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for tp, count in counts.items():
+        sums[tp.topic] = sums.get(tp.topic, 0) + count
+    return sums
 
 
 def _add(mine: dict[str, int], theirs: Mapping[str, int]) -> None:

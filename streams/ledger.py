@@ -25,6 +25,9 @@ from streams.reader import TP
 FORMAT: Final = 1
 """Of manifests; parts have one of their own."""
 
+FALLEN_BACK: Final = "#"
+"""Ends a topic's id in the name of a log; behind it, how often its offsets have fallen back."""
+
 _CLAIM: Final = "claim"
 _PART: Final = "part"
 _MANIFEST: Final = "manifest"
@@ -59,6 +62,25 @@ class PartName(msgspec.Struct, frozen=True, array_like=True):
     crc32: int
 
 
+class Missed(msgspec.Struct, frozen=True, array_like=True):
+    """What of a partition was gone before it was read.
+
+    Attributes:
+        records: how many records, as far as is known.
+        logs: how often its topic was deleted and created again.
+        since_ms: timestamp of the last record before the newest gap; 0 before any gap.
+        until_ms: of the first one behind it; `NEVER` of the core while there is none.
+    """
+
+    records: int = 0
+    logs: int = 0
+    since_ms: int = 0
+    until_ms: int = 0
+
+
+NOTHING_MISSED: Final = Missed()
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot's table of contents.
 
@@ -70,6 +92,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         partitions: how many partitions the source topic had.
         rejected: records rejected up to the cut, by reason.
         parts: all that the state consists of.
+        log: in which *offset* lies: the id of the source topic, with `#` and a number behind it
+            where offsets of that topic have fallen back; empty while nobody knows.
+        unread: records of the source known to lie behind the cut, unread.
+        missed: what was gone before it was read.
     """
 
     format: int = FORMAT
@@ -79,6 +105,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     rejected: dict[str, int]
     parts: list[PartName]
+    log: str = ""
+    unread: int = 0
+    missed: Missed = NOTHING_MISSED
 
 
 @dataclass(frozen=True, slots=True)

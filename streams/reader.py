@@ -13,7 +13,12 @@ from typing import Protocol
 
 from faust.types import TP
 
-__all__ = ["TP", "Batch", "BatchLost", "Position", "Reader", "Record", "Sink"]
+__all__ = ["TP", "Batch", "BatchLost", "Position", "Reader", "Record", "Sink", "is_same_log"]
+
+
+def is_same_log(one: str, other: str) -> bool:
+    """Whether offsets of *one* log mean the same in the *other*; a log without a name is any."""
+    return not one or not other or one == other
 
 
 class BatchLost(RuntimeError):
@@ -73,8 +78,22 @@ class Sink(ABC):
         """Note that offset *got* comes where *expected* was due, before `records` has it.
 
         Offsets without a record are no fault in a topic that is compacted or written in
-        transactions. Otherwise the broker has deleted records that were not read yet or, where
-        *got* is the lower one, the partition has begun anew.
+        transactions.
+        """
+        return
+
+    def missed(self, tp: TP, expected: int, got: int) -> None:
+        """Note that the records from *expected* on are gone unread: the first one left is *got*."""
+        return
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+        """Note that the partition has begun anew, at offset *first*: its topic is another one.
+
+        Args:
+            tp: the partition.
+            topic_id: of the topic as it is now; empty where the broker gives topics none.
+            first: the offset that comes next.
+            unread: how many records of the former topic are known to have been left unread.
         """
         return
 
@@ -202,6 +221,7 @@ class Reader:
         self.moved_at: float | None = None
         self.broker_answered_at: float | None = None
         self._partitions: dict[TP, _Progress] = {}
+        self._left: dict[TP, int] = {}
         self._epoch = 0
         self._serial = 0
         self._under_way = 0
@@ -250,7 +270,13 @@ class Reader:
     def end(self) -> None:
         """End the epoch without another: what is still under way is dropped."""
         self._overtake()
+        self._left = {tp: position.lag for tp, position in self.positions().items()}
         self._partitions = {}
+
+    def unread(self, tp: TP) -> int:
+        """Records of *tp* written and not yet read, also once it has been given up."""
+        position = self.positions().get(tp)
+        return self._left.get(tp, 0) if position is None else position.lag
 
     def _overtake(self) -> None:
         self._epoch += 1
@@ -362,6 +388,18 @@ class Reader:
             self.sink.gap(tp, progress.next_offset, offset)
             progress.next_offset = progress.fetched = offset
             progress.moved_at = monotonic()
+
+    def move(self, tp: TP, offset: int, end: int, asked_at: float) -> None:
+        """Go on at *offset*, wherever that lies; nothing of *tp* may be under way.
+
+        Nothing happens where *tp* is not read, or records of it have been polled.
+        """
+        progress = self._partitions.get(tp)
+        if progress is not None and progress.fetched == progress.next_offset:
+            progress.next_offset = progress.fetched = offset
+            progress.end_offset = end
+            progress.end_seen_at = progress.moved_at = asked_at
+            progress.behind_since = None if end <= offset else asked_at
 
     def positions(self) -> dict[TP, Position]:
         """How far each partition is read; empty in a rebalance."""

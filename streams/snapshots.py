@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 from zlib import crc32
 
@@ -22,8 +22,11 @@ from aiokafka.errors import KafkaError
 from streams.core.partition import Partition
 from streams.core.snapshot import Cutter, Restorer, SnapshotUnusable
 from streams.ledger import (
+    FALLEN_BACK,
+    NOTHING_MISSED,
     Ledger,
     Manifest,
+    Missed,
     PartName,
     Snapshot,
     StateUnusable,
@@ -32,8 +35,9 @@ from streams.ledger import (
     part_key,
     write_manifest,
 )
-from streams.reader import TP
+from streams.reader import TP, is_same_log
 from streams.state_log import StateLog
+from streams.topic_identity import TopicIdentity, partitions_changed
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +46,11 @@ REST_PER_WORK: Final = 9.0
 
 LOOK_EVERY_S: Final = 0.2
 LAST_WITHIN_S: Final = 4.0
+OLD_AFTER_S: Final = 30.0
+"""Whoever leaves says once more that nothing has come since, if the last cut is older than this."""
+
 RETRY_FROM_S: Final = 1.0
 RETRY_TO_S: Final = 30.0
-
-
-class PartitionsChanged(RuntimeError):
-    """A source topic has another number of partitions than its state was kept for."""
 
 
 class Source(Protocol):
@@ -58,6 +61,15 @@ class Source(Protocol):
 
     def rejected_of(self, tp: TP) -> Mapping[str, int]:
         """How many of its records were rejected, by reason."""
+
+    def log_of(self, tp: TP) -> str:
+        """The log in which its offset lies."""
+
+    def unread_of(self, tp: TP) -> int:
+        """How many records are known to lie behind its offset."""
+
+    def missed_of(self, tp: TP) -> Missed:
+        """What was gone before it was read."""
 
     async def acknowledged(self, tp: TP, offset: int) -> None:
         """Return when every rejected record before *offset* has been written."""
@@ -71,11 +83,21 @@ class Held:
         partition: its state.
         offset: where its source is to be read from; None for the first record.
         rejected: records rejected before that, by reason.
+        log: in which the offset lies.
+        missed: what was gone before it was read.
+        is_recreated: the source is another topic than the one of the snapshot.
+        unread: records known to lie behind the snapshot's offset.
+        cut_ms: when the snapshot was cut, by the wall; nothing is counted by it.
     """
 
     partition: Partition
     offset: int | None
     rejected: Mapping[str, int]
+    log: str = ""
+    missed: Missed = NOTHING_MISSED
+    is_recreated: bool = False
+    unread: int = 0
+    cut_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -87,11 +109,12 @@ class _Owned:
     partitions: int
     cutter: Cutter
     keys: set[bytes]
-    offset: int | None
+    cut: tuple[str, int] | None = None
     serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     written: dict[str, PartName] = field(default_factory=dict)
     is_written: bool = False
     written_s: float = field(default_factory=time.monotonic)
+    cut_s: float = field(default_factory=time.monotonic)
     is_leaving: bool = False
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -162,8 +185,8 @@ class Snapshots:
         if self._dismantling:
             await asyncio.wait(self._dismantling)
         ledgers = await self._state.take_over({tp: self._seen_epoch(tp) for tp in tps})
-        counts = {tp.topic: await self._state.partitions_of(tp.topic) for tp in tps}
-        found = {tp: self._found(tp, ledgers[tp], counts[tp.topic]) for tp in tps}
+        topics = await self._state.topics({tp.topic for tp in tps})
+        found = {tp: self._found(tp, ledgers[tp], topics[tp.topic].partitions) for tp in tps}
         owners = {tp: (ledger.epoch, set(ledger.keys())) for tp, ledger in ledgers.items()}
         ledgers.clear()  # only what is found is needed, and that no longer than until it is read
         held: dict[TP, Held] = {}
@@ -171,14 +194,14 @@ class Snapshots:
         try:
             with _no_collection():
                 for tp, (epoch, keys) in owners.items():
-                    held[tp] = await self._begin(tp, found.pop(tp))
+                    begin = await self._begin(tp, found.pop(tp))
+                    held[tp] = _in_its_log(begin, topics[tp.topic])
                     owned[tp] = _Owned(
                         tp=tp,
                         epoch=epoch,
-                        partitions=counts[tp.topic],
+                        partitions=topics[tp.topic].partitions,
                         cutter=Cutter(held[tp].partition),
                         keys=keys,
-                        offset=held[tp].offset,
                     )
         except BaseException:
             for each in held.values():
@@ -227,9 +250,11 @@ class Snapshots:
             if not self._is_ours(owned):
                 return
             offset = source.next_offset(owned.tp)
-            if offset is not None and (offset != owned.offset or not owned.is_written):
+            cut = (source.log_of(owned.tp), offset)
+            is_old = owned.is_leaving and time.monotonic() - owned.cut_s > OLD_AFTER_S
+            if offset is not None and (cut != owned.cut or not owned.is_written or is_old):
                 await self._write(owned, source, offset)
-            elif owned.is_written:
+            elif owned.is_written or offset is None:
                 owned.written_s = time.monotonic()
 
     def _found(self, tp: TP, ledger: Ledger, partitions: int) -> Snapshot | None:
@@ -244,11 +269,7 @@ class Snapshots:
         if snapshot is not None:
             had = snapshot.manifest.partitions
             if partitions not in (had, self._accept_partitions):
-                raise PartitionsChanged(
-                    f"{tp.topic} has {partitions} partitions and had {had}: its contacts may go on "
-                    "in another one than they began in; go on all the same with: "
-                    f"floorwatch worker --accept-partitions {partitions}"
-                )
+                raise partitions_changed(tp.topic, partitions, had)
         return snapshot
 
     async def _begin(self, tp: TP, snapshot: Snapshot | None) -> Held:
@@ -265,7 +286,16 @@ class Snapshots:
                 raise
             self._tell_unusable(tp, "other_settings", problem)
             return Held(self._new(), None, {})
-        return Held(restorer.partition, snapshot.manifest.offset, snapshot.manifest.rejected)
+        manifest = snapshot.manifest
+        return Held(
+            restorer.partition,
+            manifest.offset,
+            manifest.rejected,
+            manifest.log,
+            manifest.missed,
+            unread=manifest.unread,
+            cut_ms=manifest.cut_ms,
+        )
 
     def _tell_unusable(self, tp: TP, reason: str, problem: Exception) -> None:
         self.rebuilt[reason] = self.rebuilt.get(reason, 0) + 1
@@ -290,7 +320,9 @@ class Snapshots:
         """
         tp, cutter = owned.tp, owned.cutter
         rejected = dict(source.rejected_of(tp))
+        kept_log, unread, missed = source.log_of(tp), source.unread_of(tp), source.missed_of(tp)
         cut_ms = time.time_ns() // 1_000_000
+        owned.cut_s = time.monotonic()
         if cutter.is_under_way:
             cutter.forget()  # the one before was given up in the middle
         cutter.begin()
@@ -321,10 +353,13 @@ class Snapshots:
             partitions=owned.partitions,
             rejected=rejected,
             parts=list(written.values()),
+            log=kept_log,
+            unread=unread,
+            missed=missed,
         )
         key = manifest_key(tp, owned.epoch)
         await (await self._state.send(tp, key, write_manifest(manifest)))
-        owned.written, owned.offset, owned.is_written = written, offset, True
+        owned.written, owned.cut, owned.is_written = written, (kept_log, offset), True
         owned.written_s = time.monotonic()
         kept = {key, claim_key(tp, owned.epoch, self._state.member)}
         kept |= {part_key(tp, owned.epoch, part.serial) for part in written.values()}
@@ -361,3 +396,13 @@ def _no_collection() -> Iterator[None]:
     finally:
         if is_on:
             gc.enable()
+
+
+def _in_its_log(held: Held, topic: TopicIdentity) -> Held:
+    """*held* with where its source goes on: at the beginning, where that is another topic now."""
+    if held.offset is None or not held.log:
+        return replace(held, log=topic.id)
+    known_id = held.log.partition(FALLEN_BACK)[0]
+    if is_same_log(known_id, topic.id):
+        return held
+    return replace(held, offset=0, log=topic.id, is_recreated=True)

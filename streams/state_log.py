@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from streams.ledger import Ledger, claim_key, of_partitions
 from streams.own_producer import OwnProducer
 from streams.reader import TP
+from streams.topic_identity import TopicIdentity, identities
 
 log = logging.getLogger(__name__)
 
@@ -97,13 +98,19 @@ class StateLog:
             await _read_to(consumer, await consumer.end_offsets(consumer.assignment()), ledgers)
         return ledgers
 
-    async def partitions_of(self, topic: str) -> int:
-        """How many partitions *topic* has at present.
-
-        Raises:
-            KafkaError: the broker cannot be reached.
-        """
-        return len(await (await self._connected()).partitions_for(topic))
+    async def topics(self, names: Collection[str]) -> Mapping[str, TopicIdentity]:
+        """Which topics *names* are. Tries until the broker answers and all are there."""
+        wait_s = RETRY_FROM_S
+        while True:
+            try:
+                found = await identities((await self._connected()).client, names)
+                if len(found) == len(names):
+                    return found
+            except (KafkaError, OSError) as exc:
+                log.warning("the source topics are not looked up yet: %r", exc)
+                await self.stop()
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
+            wait_s = min(RETRY_TO_S, 2 * wait_s)
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = await self._producer.connected()

@@ -22,17 +22,23 @@ import logging
 import random
 import signal
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+)
 from faust.app import BootStrategy as FaustBootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT, Message, StreamT
@@ -42,7 +48,10 @@ from mode.threads import ServiceThread, WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
+from streams.topic_identity import TopicIdentity, identities, partitions_changed
 from streams.topics import BrokerUnreachable, TopicMissing, how_to_create
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 fausts_log = get_logger("faust")
@@ -52,6 +61,9 @@ POLL_EVERY_S: Final = 0.05
 
 ENDS_EVERY_S: Final = 1.0
 ENDS_WITHIN_S: Final = 5.0
+DRAINED_WITHIN_S: Final = 2.0
+"""For so long what the client holds of a former topic is read before its successor is."""
+
 COMMIT_EVERY_S: Final = 5.0
 COMMIT_WITHIN_S: Final = 2.0
 STOP_WITHIN_S: Final = 8.0
@@ -297,6 +309,11 @@ class _Consumer(driver.Consumer):
         self.reader = self.app.reader
         self.seeking = asyncio.Lock()
         self.announced: frozenset[TP] = frozenset()
+        self.topics: Mapping[str, TopicIdentity] = {}
+        self.ids: dict[TP, str] = {}
+        self.former_since: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.looking: asyncio.Future[None] | None = None
         self.asked_for: frozenset[TP] = frozenset()
         self.beginning: asyncio.Future[None] | None = None
         self.client = _Client(
@@ -354,19 +371,82 @@ class _Consumer(driver.Consumer):
 
     async def _begin(self, tps: frozenset[TP]) -> None:
         self.asked_for = tps
+        # Asked first: it must not be newer than the offsets it stands for.
+        self.topics = await self.client.answered(self.client.topics)
+        self.ids = {tp: self.id_of(tp) for tp in tps}
         wanted = await self.reader.sink.assigned(tps)
         asked_at = monotonic()
-        firsts, ends = await self.client.bounds(tps)
+        firsts, ends = await self.client.answered(lambda: self.client.bounds(tps))
         starts = {}
         for tp in tps:
             start = wanted.get(tp)
             starts[tp] = firsts[tp] if start is None else start
             if not firsts[tp] <= starts[tp] <= ends[tp]:
-                self.reader.sink.gap(tp, starts[tp], firsts[tp])
+                self._say_why_not(tp, starts[tp], firsts[tp], unread=0)
                 starts[tp] = firsts[tp]
         self.client.seek_all(starts)
         self.reader.begin(starts, ends, asked_at)
         log.info("reading %s, %d records behind", _listed(tps), self.reader.lag)
+
+    def id_of(self, tp: TP) -> str:
+        """The id of the topic of *tp*, as last seen; empty if there is none."""
+        topic = self.topics.get(tp.topic)
+        return "" if topic is None else topic.id
+
+    def _say_why_not(self, tp: TP, wanted: int, first: int, *, unread: int) -> None:
+        """Tell the sink why the partition cannot be read from offset *wanted* on."""
+        if wanted < first:
+            self.reader.sink.missed(tp, wanted, first)
+        else:
+            self.reader.sink.recreated(tp, self.id_of(tp), first, unread)
+
+    def former(self, polled: Collection[TP]) -> list[TP]:
+        """The partitions that are still read as those of a topic that is no more.
+
+        Nothing of them is under way, and they are not in *polled* unless it took too long: what the
+        client had of the former topic has been read.
+        """
+        return [
+            tp
+            for tp in self.ids.keys() & self.reader.owned
+            if (since := self.former_since.get(tp.topic)) is not None
+            and self.ids[tp] != self.id_of(tp)
+            and (tp not in polled or monotonic() - since > DRAINED_WITHIN_S)
+        ]
+
+    async def follow(self, tps: Collection[TP]) -> None:
+        """Read *tps* from the beginning of the topic that has taken the place of the former one."""
+        asked_at = monotonic()
+        firsts, ends = await self.client.bounds(tps)
+        for tp in tps:
+            if tp in self.reader.owned:
+                unread = self.reader.unread(tp)
+                self.reader.sink.recreated(tp, self.id_of(tp), firsts[tp], unread)
+                self._go_on(tp, firsts[tp], ends[tp], asked_at)
+
+    async def find_again(self, tps: Collection[TP]) -> None:
+        """Go on where it is possible: the broker has no record where *tps* were to be read on."""
+        asked_at = monotonic()
+        self.topics = await self.client.topics()
+        firsts, ends = await self.client.bounds(tps)
+        positions = self.reader.positions()
+        for tp in tps:
+            position = positions.get(tp)
+            if position is None:
+                continue
+            offset, unread = position.next_offset, position.lag
+            if self.ids[tp] != self.id_of(tp):
+                self.reader.sink.recreated(tp, self.id_of(tp), firsts[tp], unread)
+                offset = firsts[tp]
+            elif not firsts[tp] <= offset <= ends[tp]:
+                self._say_why_not(tp, offset, firsts[tp], unread=unread)
+                offset = firsts[tp]
+            self._go_on(tp, offset, ends[tp], asked_at)
+
+    def _go_on(self, tp: TP, offset: int, end: int, asked_at: float) -> None:
+        self.ids[tp] = self.id_of(tp)
+        self.reader.move(tp, offset, end, asked_at)
+        self.client.seek_all({tp: offset})
 
     async def verify_all_partitions_active(self) -> None:
         """Leave this to the watchdog, which `health` serves: Faust's looks for its own commits."""
@@ -376,13 +456,14 @@ class _Consumer(driver.Consumer):
         silent_since: float | None = None
         while not self.should_stop:
             await self.sleep(ENDS_EVERY_S)
-            if not self.reader.owned:
+            if not self.client.started or self.client.should_stop:
                 continue
             asked_at = monotonic()
+            self.looking = asyncio.ensure_future(self._look_for_the_ends(asked_at))
             try:
-                await asyncio.wait_for(self._look_for_the_ends(asked_at), ENDS_WITHIN_S)
+                await asyncio.wait_for(self.looking, ENDS_WITHIN_S)
             except (KafkaError, TimeoutError) as exc:
-                if silent_since is None:
+                if silent_since is None and not self.should_stop:
                     silent_since = asked_at
                     log.warning("Kafka does not answer (%r); reading goes on when it does", exc)
             else:
@@ -390,10 +471,36 @@ class _Consumer(driver.Consumer):
                     log.warning("Kafka answers again after %.0f s", monotonic() - silent_since)
                     silent_since = None
 
+    async def look_no_more(self) -> None:
+        """End a look that is under way."""
+        looking, self.looking = self.looking, None
+        if looking is not None:
+            looking.cancel()
+            await asyncio.wait({looking})
+
     async def _look_for_the_ends(self, asked_at: float) -> None:
-        self.reader.note_ends(await self.client.ends(self.reader.owned), asked_at)
+        ends: Mapping[TP, int] = {}
+        with contextlib.suppress(UnknownTopicOrPartitionError):
+            ends = await self.client.ends(tp for tp in self.reader.owned if tp.topic in self.topics)
+        # Asked behind: where the topic is still the same, the ends were those of that one.
+        await self._look_at_the_topics(asked_at)
+        same = {tp: end for tp, end in ends.items() if self.ids.get(tp) == self.id_of(tp)}
+        self.reader.note_ends(same, asked_at)
         for tp in self.reader.behind_with_nothing_to_do():
             self.reader.skip(tp, cast(int, await self.client.position(tp)))
+
+    async def _look_at_the_topics(self, asked_at: float) -> None:
+        before, self.topics = self.topics, await self.client.topics()
+        for name, topic in self.topics.items():
+            known = self.counts.setdefault(name, topic.partitions)
+            if topic.partitions != known:
+                await self.app.crash(partitions_changed(name, topic.partitions, known))
+            if all(
+                self.ids.get(tp, "") == topic.id for tp in self.reader.owned if tp.topic == name
+            ):
+                self.former_since.pop(name, None)
+            elif before.get(name) == topic:  # seen twice: brokers may know it one after another
+                self.former_since.setdefault(name, asked_at)
 
     @Service.task
     async def _tell_the_positions(self) -> None:
@@ -407,11 +514,17 @@ class _Client(driver.AIOKafkaConsumerThread):
 
     logger = fausts_log
     app: App
+    consumer: _Consumer
     aiokafka: AIOKafkaConsumer
 
     async def on_start(self) -> None:
         await super().on_start()
         self.aiokafka._fetcher._records = _Prefetched()
+
+    async def on_thread_stop(self) -> None:
+        """Ask nothing more, or a connection is opened behind those that are closed."""
+        await self.consumer.look_no_more()
+        await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: TransportT) -> AIOKafkaConsumer:
         options = self.app.options
@@ -422,7 +535,7 @@ class _Client(driver.AIOKafkaConsumerThread):
             bootstrap_servers=options.bootstrap,
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",
             max_poll_records=options.max_poll_records,
             max_partition_fetch_bytes=options.max_partition_fetch_bytes,
             fetch_max_bytes=options.fetch_max_bytes,
@@ -456,13 +569,31 @@ class _Client(driver.AIOKafkaConsumerThread):
         tps = _aiokafka_tps(active_partitions)
         try:
             polled = await self.aiokafka.getmany(*tps, timeout_ms=int(timeout * 1000))
+        except OffsetOutOfRangeError as exc:
+            await self._mend(self.consumer.find_again([TP(*tp) for tp in exc.args[0]]))
+            return {}
+        except NoOffsetForPartitionError:  # asked for before the seek, which settled it
+            await asyncio.sleep(POLL_EVERY_S)
+            return {}
         except KafkaError as exc:
             if not exc.retriable:
                 raise
             log.warning("reading pauses: %s", exc)
             await asyncio.sleep(timeout)
             return {}
-        return reader.batches(polled)
+        former = self.consumer.former(polled)
+        batches = reader.batches({tp: of_tp for tp, of_tp in polled.items() if tp not in former})
+        if former:
+            await self._mend(self.consumer.follow(former))
+        return batches
+
+    async def _mend(self, finding: Awaitable[None]) -> None:
+        """Find out where to go on; what is in vain is tried again at the next poll."""
+        try:
+            await asyncio.wait_for(finding, ENDS_WITHIN_S)
+        except (KafkaError, OSError, TimeoutError) as exc:
+            log.warning("where to read on is not known yet: %r", exc)
+            await asyncio.sleep(CLIENT_RETRY_MS / 1000)
 
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         """Tell Kafka the positions, for those who watch the lag there. A failure is no harm."""
@@ -485,13 +616,21 @@ class _Client(driver.AIOKafkaConsumerThread):
         """Where partitions end: the offset of the next record to be written."""
         return cast(Mapping[TP, int], await self.aiokafka.end_offsets(_aiokafka_tps(tps)))
 
+    async def topics(self) -> Mapping[str, TopicIdentity]:
+        """Which of the topics to read are there."""
+        return await identities(self.aiokafka._client, self.app.options.topics)
+
     async def bounds(self, tps: Iterable[TP]) -> tuple[Mapping[TP, int], Mapping[TP, int]]:
-        """The first offsets that are still there, and the ends. Asks until the broker answers."""
+        """The first offsets that are still there, and the ends."""
+        firsts = await self.aiokafka.beginning_offsets(_aiokafka_tps(tps))
+        return firsts, await self.ends(tps)
+
+    async def answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the broker says to *ask*, which is asked until it answers."""
         wait_s = RETRY_FROM_S
         while True:
             try:
-                firsts = await self.aiokafka.beginning_offsets(_aiokafka_tps(tps))
-                return firsts, await self.ends(tps)
+                return await ask()
             except KafkaError as exc:
                 log.warning("Kafka does not say where the partitions begin and end: %r", exc)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers

@@ -26,8 +26,9 @@ from streams.processors.records import Records
 from streams.reader import TP
 from streams.rejected import SPARE_BYTES, RejectedRecords
 from streams.settings import Settings
-from streams.snapshots import PartitionsChanged, Snapshots
+from streams.snapshots import Snapshots
 from streams.state_log import StateLog
+from streams.topic_identity import PartitionsChanged
 from streams.topics import (
     BrokerUnreachable,
     TopicMissing,
@@ -154,7 +155,12 @@ async def work(
         owned_epoch=snapshots.epoch,
         has_snapshot=snapshots.is_written,
     )
-    records = Records(snapshots, rejections, max_record_bytes=settings.max_record_bytes)
+    records = Records(
+        snapshots,
+        rejections,
+        max_record_bytes=settings.max_record_bytes,
+        unread=lambda tp: app.reader.unread(tp),  # noqa: PLW0108 # made below
+    )
     app = create_app(options, records)
     keeper = FloorKeeper(
         settings,

@@ -133,9 +133,10 @@ class Documents:
                 yield
             self._everything, self._added_up = found, windows
         live = Live()
+        everything = QueueFloor(ALL, ALL)
         for queue in queues:
             live.add(queue.live)
-        everything = QueueFloor(ALL, ALL)
+            everything.incomplete |= queue.incomplete
         return [
             entry_with(
                 counted,
@@ -247,6 +248,7 @@ def _head(
         "channel": queue.channel,
         **threshold_figures(thresholds),
         "formula": formula,
+        "incomplete": window in queue.incomplete,
     }
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from operator import is_
 from typing import Final, NamedTuple, TypeVar
 
-from streams.core.calendar import last_tick
+from streams.core.calendar import DAY, ROLLING_WINDOWS, day_start, last_tick
 from streams.core.contact import UNKNOWN
 from streams.core.figures import Live
 from streams.core.frame import (
@@ -38,6 +39,16 @@ SILENT_AFTER_MS: Final = 7 * 24 * 3_600_000
 
 STEP: Final = 100
 """Queues at a time."""
+
+LONGEST_DAY_MS: Final = 30 * 3_600_000
+"""No window reaches further back: a day is some hours longer where clocks or a zone change."""
+
+UNKNOWN_FOR_MS: Final = max(ROLLING_WINDOWS.values())
+"""So long after records that are gone nothing is said of their queues.
+
+Afterwards no rolling window holds the gap, and those who came in it and were answered behind it, as
+if they had not waited, are gone.
+"""
 
 _SEGMENTED: Final = ("instant:", "sent_to_wait:")
 """Counters that tell customer types apart."""
@@ -75,7 +86,9 @@ class QueueFloor:
         tick_ms: the tick its windows stand at.
         as_of_ms: the instant the live figures stand at: the earliest of its partitions.
         catching_up: one of its partitions is behind.
-        no_data_since_ms: every source that feeds it is stale, since then.
+        no_data_since_ms: every source that feeds it is stale, since then, or records that may have
+            been its own are gone.
+        incomplete: windows that those would have counted in.
         door: in or out of service; None while nothing is known.
         observed: the source's own count of those waiting.
         violations: by how many visits offered differs from all that ended and those who wait.
@@ -97,6 +110,7 @@ class QueueFloor:
     as_of_ms: int = 0
     catching_up: bool = False
     no_data_since_ms: int | None = None
+    incomplete: frozenset[str] = frozenset()
     door: Door | None = None
     observed: Observation | None = None
     violations: int = 0
@@ -187,6 +201,7 @@ class FloorMerger:
         stale = sources.stale_since(now_ms, self._intervals_ms)
         for queue in queues.values():
             queue.no_data_since_ms = _no_data_since(queue, now_ms, stale)
+        self._mark_missing(queues, frames, now_ms)
         shown = {
             key: queue
             for key, queue in sorted(queues.items())
@@ -196,6 +211,30 @@ class FloorMerger:
         }
         limits_ms = sources.silence_limits_ms(self._intervals_ms)
         return Floor(now_ms, tick_ms, shown, sources, stale, begins_anew, partial, limits_ms)
+
+    def _mark_missing(
+        self, queues: Mapping[Key, QueueFloor], frames: Iterable[Frame], now_ms: int
+    ) -> None:
+        """Say of which queues nobody knows what records said that are gone.
+
+        They may have been of any contact in their partition, so of any queue that has ever been
+        met there.
+        """
+        for frame in frames:
+            if frame.missing is None or now_ms - frame.missing[1] > LONGEST_DAY_MS:
+                continue
+            since_ms, until_ms = frame.missing
+            for key in frame.queues:
+                queue = queues.get(key if key in queues else (OTHER, OTHER))
+                if queue is not None:
+                    self._mark(queue, since_ms, until_ms, now_ms)
+
+    def _mark(self, queue: QueueFloor, since_ms: int, until_ms: int, now_ms: int) -> None:
+        policy = self._policies.queue(queue.queue, queue.channel, now_ms)
+        queue.incomplete |= _windows_with(until_ms, queue.tick_ms, policy.zone)
+        if now_ms - until_ms < UNKNOWN_FOR_MS or policy.windows[0] in queue.incomplete:
+            known_ms = queue.no_data_since_ms
+            queue.no_data_since_ms = since_ms if known_ms is None else min(known_ms, since_ms)
 
     def _by_key(self, frames: Sequence[Frame]) -> dict[Key, list[_Part]]:
         """What every partition says of each queue; queues beyond the bound are one."""
@@ -383,6 +422,14 @@ def _sources(frames: Iterable[Frame]) -> SourceBook:
         sources.heard(source, time_ms)
     sources.beating = beating
     return sources
+
+
+def _windows_with(time_ms: int, tick_ms: int, zone: tzinfo) -> frozenset[str]:
+    """The windows at *tick_ms* that hold *time_ms* or begin behind it."""
+    windows = {name for name, length_ms in ROLLING_WINDOWS.items() if tick_ms - length_ms < time_ms}
+    if day_start(tick_ms, zone) <= time_ms:
+        windows.add(DAY)
+    return frozenset(windows)
 
 
 def _no_data_since(queue: QueueFloor, now_ms: int, stale: Mapping[str, int]) -> int | None:

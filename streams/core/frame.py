@@ -102,6 +102,9 @@ class Frame:
         staffed: by queue.
         heard_ms: time of the newest event of each source.
         beating: sources that have ever sent `source.alive`.
+        log: in which *next_offset* lies; empty where nobody knows.
+        missing: records between these two instants were gone before they were read, so nobody knows
+            what was in them; None if there are none. The second is far off while the gap is open.
     """
 
     serial: int
@@ -116,6 +119,8 @@ class Frame:
     staffed: Mapping[str, Staffed]
     heard_ms: Mapping[str, int]
     beating: frozenset[str]
+    log: str = ""
+    missing: tuple[int, int] | None = None
 
 
 class Framer:
@@ -148,6 +153,8 @@ class Framer:
         catching_up: bool = False,
         is_new: bool = False,
         next_offset: int = 0,
+        log: str = "",
+        missing: tuple[int, int] | None = None,
     ) -> Frame:
         """The partition as it stands, for *second_ms*.
 
@@ -179,6 +186,8 @@ class Framer:
             staffed=self._staffed,
             heard_ms=dict(partition.sources.last_ms),
             beating=frozenset(partition.sources.beating),
+            log=log,
+            missing=missing,
         )
 
     def _make(self, key: Key, tally: QueueTally, tick_ms: int) -> _Made:

@@ -47,6 +47,8 @@ class _Head(msgspec.Struct, array_like=True, frozen=True):
     heard_ms: dict[str, int]
     beating: list[str]
     chunks: dict[str, int]
+    log: str = ""
+    missing: tuple[int, int] | None = None
 
 
 class _Chunk(msgspec.Struct, array_like=True, frozen=True):
@@ -160,6 +162,8 @@ class FrameWriter:
             dict(frame.heard_ms),
             sorted(frame.beating),
             self._versions,
+            frame.log,
+            frame.missing,
         )
         records.append((HEAD, _encoder.encode(head)))
         records += [(suffix, None) for suffix in sorted(gone)]
@@ -388,6 +392,8 @@ class FrameLog:
             staffed=dict(items[_STAFFED]),
             heard_ms=head.heard_ms,
             beating=frozenset(head.beating),
+            log=head.log,
+            missing=head.missing,
         )
 
     def _items_of(self, suffix: str, version: int) -> Sequence[Any] | None:

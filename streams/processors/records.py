@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from schemas.codec import Decoder, Unreadable
 from schemas.events import Unknown, type_name
+from streams.core.contact import NEVER
 from streams.core.partition import Partition
-from streams.reader import TP, Record, Sink
+from streams.ledger import FALLEN_BACK, NOTHING_MISSED, Missed
+from streams.reader import TP, Record, Sink, is_same_log
 from streams.snapshots import Held, Source
 
 log = logging.getLogger(__name__)
 
 FUTURE: Final = "future"
 ACKNOWLEDGED_EVERY_S: Final = 0.05
+SURELY_WHOLE_MS: Final = 60_000
+"""A topic made anew within this time after its last snapshot held no more than that one knew of."""
 
 
 class States(Protocol):
@@ -66,11 +73,11 @@ class Records(Sink):
         states: where the partitions come from.
         rejections: takes records that cannot be read or lie in the future.
         max_record_bytes: a larger record is rejected unread.
+        unread: how many records of a partition are known to wait to be read.
 
     Attributes:
         partitions: the state of each partition that this worker owns.
         begun: those of them that were begun anew and have not been read to their end since.
-        gaps: how often records were missing where some were due.
     """
 
     def __init__(
@@ -79,13 +86,16 @@ class Records(Sink):
         rejections: Rejections,
         *,
         max_record_bytes: int,
+        unread: Callable[[TP], int] = lambda _: 0,
     ) -> None:
         self.partitions: dict[TP, Partition] = {}
         self.begun: set[TP] = set()
-        self.gaps = 0
         self._states = states
         self._offsets: dict[TP, int] = {}
-        self._recreated: set[TP] = set()
+        self._logs: dict[TP, str] = {}
+        self._missed: dict[TP, Missed] = {}
+        self._open_gaps: set[TP] = set()
+        self._unread = unread
         self._rejected: dict[TP, dict[str, int]] = {}
         self._rejections = rejections
         self._max_record_bytes = max_record_bytes
@@ -97,6 +107,12 @@ class Records(Sink):
         for tp, held in (await self._states.take_over(tps)).items():
             self.partitions[tp] = held.partition
             self._rejected[tp] = dict(held.rejected)
+            self._logs[tp] = held.log
+            self._missed[tp] = held.missed
+            if held.missed.until_ms == NEVER:
+                self._open_gaps.add(tp)
+            if held.is_recreated:
+                self._note_recreated(tp, held.unread, held.cut_ms)
             if held.offset is None:
                 self.begun.add(tp)
             else:
@@ -111,7 +127,9 @@ class Records(Sink):
         for tp in tps:
             self.partitions.pop(tp, None)
             self._offsets.pop(tp, None)
-            self._recreated.discard(tp)
+            self._logs.pop(tp, None)
+            self._missed.pop(tp, None)
+            self._open_gaps.discard(tp)
             self._rejected.pop(tp, None)
             self.begun.discard(tp)
         log.info("revoked %d partitions", len(tps))
@@ -119,6 +137,8 @@ class Records(Sink):
     def records(self, tp: TP, batch: Sequence[Record]) -> None:
         """Take a batch; what cannot be read is counted, kept elsewhere and never stops it."""
         partition = self.partitions[tp]
+        if tp in self._open_gaps:
+            self.end_gap(tp, batch[0].timestamp)
         accept = partition.accept
         decode = self._decoder(tp.topic).decode
         for record in batch:
@@ -134,12 +154,57 @@ class Records(Sink):
         partition.advance(min(partition.arrival_ms, partition.latest_ms))
         self._offsets[tp] = batch[-1].offset + 1
 
-    def gap(self, tp: TP, expected: int, got: int) -> None:
-        """Count a gap and say where it is."""
-        self.gaps += 1
-        if got < expected:
-            self._recreated.add(tp)
-        log.warning("%s[%d]: offset %d where %d was due", tp.topic, tp.partition, got, expected)
+    def missed(self, tp: TP, expected: int, got: int) -> None:
+        """Count what is gone: the figures of the partition's queues are not known for a while."""
+        self._offsets[tp] = got
+        self._begin_gap(tp, got - expected)
+        log.warning(
+            "%s[%d]: %d records from offset %d on were removed before they were read; its queues "
+            "are shown as unknown until an hour of records has followed",
+            tp.topic,
+            tp.partition,
+            got - expected,
+            expected,
+        )
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+        """Go on with all that is known of the partition, in another log."""
+        known, _, times = self._logs[tp].partition(FALLEN_BACK)
+        fell_back = is_same_log(known, topic_id)
+        self._logs[tp] = f"{known}{FALLEN_BACK}{int(times or 0) + 1}" if fell_back else topic_id
+        self._offsets[tp] = first
+        self._note_recreated(tp, unread, time.time_ns() // 1_000_000)
+
+    def _note_recreated(self, tp: TP, unread: int, known_ms: int) -> None:
+        """Count it, and what is lost with the former topic, of which *known_ms* is the last."""
+        missed = self._missed[tp]
+        self._missed[tp] = msgspec.structs.replace(missed, logs=missed.logs + 1)
+        is_whole = not unread and time.time_ns() // 1_000_000 - known_ms < SURELY_WHOLE_MS
+        log.warning(
+            "%s[%d] has begun anew: its topic is another one or has fallen back; what is known "
+            "stays, the new log is read from its beginning, and of the former one %s",
+            tp.topic,
+            tp.partition,
+            "all was read" if is_whole else f"{unread or 'an unknown number of'} records were not",
+        )
+        if not is_whole:
+            self._begin_gap(tp, unread)
+
+    def _begin_gap(self, tp: TP, records: int) -> None:
+        missed = self._missed[tp]
+        self._missed[tp] = msgspec.structs.replace(
+            missed,
+            records=missed.records + records,
+            since_ms=missed.since_ms if tp in self._open_gaps else self.partitions[tp].arrival_ms,
+            until_ms=NEVER,
+        )
+        self._open_gaps.add(tp)
+
+    def end_gap(self, tp: TP, until_ms: int) -> None:
+        """What is gone was older than *until_ms*; nothing happens where nothing is gone."""
+        if tp in self._open_gaps:
+            self._open_gaps.discard(tp)
+            self._missed[tp] = msgspec.structs.replace(self._missed[tp], until_ms=until_ms)
 
     def committable(self, tp: TP, processed: int) -> int:
         """Not past a rejected record that is not acknowledged yet."""
@@ -154,9 +219,22 @@ class Records(Sink):
         """The offset after the last record that is in the state; None before the first."""
         return self._offsets.get(tp)
 
-    def is_recreated(self, tp: TP) -> bool:
-        """Whether the partition's offsets have begun anew since this worker has it."""
-        return tp in self._recreated
+    def log_of(self, tp: TP) -> str:
+        """The log in which the offsets of *tp* lie."""
+        return self._logs.get(tp, "")
+
+    def unread_of(self, tp: TP) -> int:
+        """How many records of *tp* are known to wait to be read."""
+        return self._unread(tp)
+
+    def missing(self, tp: TP) -> tuple[int, int] | None:
+        """Between which instants records of *tp* are gone; None if they never were."""
+        missed = self.missed_of(tp)
+        return (missed.since_ms, missed.until_ms) if missed.until_ms else None
+
+    def missed_of(self, tp: TP) -> Missed:
+        """What of *tp* was gone before it was read."""
+        return self._missed.get(tp, NOTHING_MISSED)
 
     def rejected_of(self, tp: TP) -> Mapping[str, int]:
         """How many records of *tp* were rejected, by reason."""

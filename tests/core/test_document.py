@@ -65,7 +65,7 @@ DURATIONS = {"wait_s", "abandon_wait_s", "initial_response_s"}
 ENTRY = {
     *COUNTERS,
     *DURATIONS,
-    *("at", "window", "as_of", "queue", "channel", "threshold_s", "mixed", "formula"),
+    *("at", "window", "as_of", "queue", "channel", "threshold_s", "mixed", "formula", "incomplete"),
     *("agents", "queue_open", "longest_wait_s", "oldest_awaiting_reply_s"),
     *("service_level", "service_level_n", "service_level_low", "service_level_high"),
     *("initial_response_within_ratio", "instant_service_ratio", "abandonment_ratio"),

@@ -14,13 +14,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.snapshot import Restorer
-from streams.ledger import Manifest, manifest_key, part_key, read_key, write_manifest
+from streams.ledger import Manifest, Missed, manifest_key, part_key, read_key, write_manifest
 from streams.local_kafka import LocalKafka
 from streams.reader import TP
 from streams.settings import Settings, Topics
-from streams.snapshots import Held, PartitionsChanged, Snapshots
+from streams.snapshots import Held, Snapshots
 from streams.state_log import StateLog
 from streams.topic_creation import create_topics
+from streams.topic_identity import PartitionsChanged
 from streams.topics import ensure_own_topics, state_topic
 from tests.support.commands import floorwatch
 from tests.support.core_events import call, net, tell
@@ -34,6 +35,8 @@ class AtOffset:
 
     def __init__(self) -> None:
         self.offsets: dict[TP, int] = {}
+        self.log = ""
+        self.unread = 0
         self.rejections = asyncio.Event()
         self.rejections.set()
 
@@ -42,6 +45,15 @@ class AtOffset:
 
     def rejected_of(self, tp: TP) -> Mapping[str, int]:
         return {"future": 3}
+
+    def log_of(self, tp: TP) -> str:
+        return self.log
+
+    def unread_of(self, tp: TP) -> int:
+        return self.unread
+
+    def missed_of(self, tp: TP) -> Missed:
+        return Missed(records=7, since_ms=1, until_ms=2)
 
     async def acknowledged(self, tp: TP, offset: int) -> None:
         await self.rejections.wait()

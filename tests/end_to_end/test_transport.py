@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import ConsumerRecord
 
 from streams import transport
 from streams.local_kafka import LocalKafka
 from streams.reader import TP, Record, Sink
-from streams.topics import BrokerUnreachable, TopicMissing
+from streams.topic_creation import create_topics
+from streams.topic_identity import PartitionsChanged
+from streams.topics import BrokerUnreachable, TopicMissing, remove_topics
 from streams.transport import TransportOptions, create_app, health, positions, run
 
 from .conftest import NewTopics
@@ -32,6 +34,8 @@ class Notebook(Sink):
         self.batches: list[int] = []
         self.kinds: set[type] = set()
         self.gaps: list[tuple[TP, int, int]] = []
+        self.gone: list[tuple[TP, int, int]] = []
+        self.anew: list[tuple[TP, int, int]] = []
         self.assignments: list[frozenset[TP]] = []
         self.farewells: list[frozenset[TP]] = []
 
@@ -50,6 +54,12 @@ class Notebook(Sink):
 
     def gap(self, tp: TP, expected: int, got: int) -> None:
         self.gaps.append((tp, expected, got))
+
+    def missed(self, tp: TP, expected: int, got: int) -> None:
+        self.gone.append((tp, expected, got))
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+        self.anew.append((tp, first, unread))
 
     @property
     def count(self) -> int:
@@ -175,24 +185,121 @@ async def test_each_partition_begins_where_the_sink_says(
     assert sink.farewells == sink.assignments
 
 
-async def test_a_start_that_is_not_there_any_more_or_not_yet_is_a_gap(
+async def test_a_start_that_is_not_there_any_more_is_a_gap_and_one_behind_the_end_another_log(
     kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
 ) -> None:
     names = new_topics({"calls": 3, "queues": 1})
     cut, short, empty = (TP(names["calls"], i) for i in range(3))
     await produce(kafka, names["calls"], dict.fromkeys(range(2), numbered(100)))
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    await admin.delete_records({TopicPartition(*cut): RecordsToDelete(before_offset=60)})
-    await admin.close()
+    await delete_before(kafka, cut, 60)
     sink = Notebook({cut: 40, short: 5000, empty: 7})
 
     async with reading(options, sink) as app:
         await until(lambda: sink.count == 140)
         assert positions(app)[empty].next_offset == 0
 
-    assert sorted(sink.gaps) == [(cut, 40, 60), (short, 5000, 0), (empty, 7, 0)]
+    assert sink.gone == [(cut, 40, 60)]
+    assert sorted(sink.anew) == [(short, 0, 0), (empty, 0, 0)]
+    assert sink.gaps == []
     assert sink.offsets == {cut: list(range(60, 100)), short: list(range(100))}
+
+
+class Slow(Notebook):
+    """A sink that has no room until it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.roomy = asyncio.Event()
+        self.roomy.set()
+
+    async def room(self) -> None:
+        await self.roomy.wait()
+
+
+async def test_what_is_removed_before_it_is_read_is_missed_and_reading_goes_on_behind_it(
+    kafka: LocalKafka, new_topics: NewTopics, unique: str
+) -> None:
+    calls = TP(new_topics({"calls": 1})["calls"], 0)
+    sink = Slow()
+    options = TransportOptions(
+        name=unique,
+        bootstrap=kafka.bootstrap,
+        topics=(calls.topic,),
+        max_poll_records=10,
+        max_partition_fetch_bytes=4_096,
+    )
+
+    async with reading(options, sink) as app:
+        await produce(kafka, calls.topic, {0: numbered(10)})
+        await until(lambda: sink.count == 10)
+        sink.roomy.clear()
+        await produce(kafka, calls.topic, {0: numbered(2_000)})
+        await until(lambda: health(app).lag > 1_000)
+        await delete_before(kafka, calls, 2_005)
+        sink.roomy.set()
+        await until(lambda: sink.offsets[calls][-1] == 2_009 and health(app).lag == 0)
+
+    [(_, expected, got)] = sink.gone
+    assert got == 2_005
+    assert sink.offsets[calls] == [*range(expected), *range(2_005, 2_010)]
+    assert sink.anew == []
+    assert sink.gaps == []
+
+
+@pytest.mark.parametrize("again", [3, 100], ids=["shorter", "as long"])
+async def test_a_topic_made_anew_is_read_from_its_beginning_however_far_it_has_grown(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions, again: int
+) -> None:
+    names = new_topics({"calls": 2, "queues": 1})
+    calls, other = TP(names["calls"], 0), TP(names["calls"], 1)
+    await produce(kafka, names["calls"], {0: numbered(50)})
+    sink = Notebook()
+
+    async with reading(options, sink) as app:
+        await until(lambda: sink.count == 50)
+        await asyncio.to_thread(remove_topics, kafka.bootstrap, [names["calls"]])
+        await asyncio.to_thread(create_topics, kafka.bootstrap, {names["calls"]: 2})
+        await produce(kafka, names["calls"], {0: [b"new %d" % i for i in range(again)]})
+        last = b"new %d" % (again - 1)
+        await until(lambda: last in sink.values[calls] and health(app).lag == 0)
+        await until(lambda: other in {tp for tp, *_ in sink.anew} or len(sink.assignments) > 1)
+
+    values = sink.values[calls]
+    assert [value for value in dict.fromkeys(values) if value in numbered(50)] == numbered(50)
+    new = [value for value in values if value not in numbered(50)]
+    assert list(dict.fromkeys(new[-again:])) == [b"new %d" % i for i in range(again)]
+    if len(sink.assignments) == 1:
+        assert sorted(sink.anew) == [(calls, 0, 0), (other, 0, 0)]
+
+
+async def test_another_number_of_partitions_stops_a_worker_with_what_to_do(
+    kafka: LocalKafka, new_topics: NewTopics, options: TransportOptions
+) -> None:
+    names = new_topics({"calls": 1, "queues": 1})
+    running = asyncio.create_task(run(create_app(options, Notebook()), asyncio.Event()))
+    await asyncio.sleep(3.0)
+    await add_partitions(kafka, names["calls"], 3)
+
+    with pytest.raises(PartitionsChanged, match=r"3 partitions and had 1.*--accept-partitions 3"):
+        await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def delete_before(kafka: LocalKafka, tp: TP, offset: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(*tp): RecordsToDelete(before_offset=offset)})
+    finally:
+        await admin.close()
+
+
+async def add_partitions(kafka: LocalKafka, topic: str, count: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(count)})
+    finally:
+        await admin.close()
 
 
 async def test_a_partition_is_read_to_its_end_when_nothing_is_left_or_nothing_ever_was(

@@ -1,12 +1,13 @@
 """How partitions are taken on and given up, whatever comes in between."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import pytest
 from aiokafka.errors import IllegalStateError
 
 from streams.reader import TP, Record, Sink
+from streams.topic_identity import TopicIdentity
 from streams.transport import App, TransportOptions, _Consumer, create_app
 
 CALLS_0 = TP("calls", 0)
@@ -48,6 +49,12 @@ class Client:
     def __init__(self) -> None:
         self.seeks: list[Mapping[TP, int]] = []
         self.commits: list[Mapping[TP, int]] = []
+
+    async def topics(self) -> Mapping[str, TopicIdentity]:
+        return {"calls": TopicIdentity("one", 2)}
+
+    async def answered(self, ask: Callable[[], Awaitable[object]]) -> object:
+        return await ask()
 
     async def bounds(self, tps: Iterable[TP]) -> tuple[Mapping[TP, int], Mapping[TP, int]]:
         return dict.fromkeys(tps, 0), dict.fromkeys(tps, 10)

@@ -314,8 +314,19 @@ class Installation:
             proxy.heal()
 
     def _recreate(self) -> None:
-        """Delete the topic of calls when all of it has been read, and create it again."""
+        """Delete the topic of calls when all of it is in snapshots, and create it again.
+
+        With the records that were read behind the last snapshot, a worker that is killed loses the
+        only other place where they were.
+        """
         self._settle()
+        read_s = time.monotonic()
+        while any(
+            age_s > time.monotonic() - read_s
+            for number in self._up
+            for age_s in ages_of(self._workers[number].metrics())
+        ):
+            time.sleep(0.2)
         bootstrap, calls = self._settings.bootstrap, self._settings.topics.calls
         assert calls is not None
         remove_topics(bootstrap, [calls])
@@ -493,6 +504,7 @@ class Installation:
 _LAG: Final = re.compile(
     r"^floorwatch_(?:partition_lag_records|event_lag_seconds)\{(.*)\} (\S+)$", re.MULTILINE
 )
+_AGE: Final = re.compile(r"^floorwatch_snapshot_age_seconds\{.*\} (\S+)$", re.MULTILINE)
 _LABEL: Final = re.compile(r'(topic|partition)="([^"]*)"')
 
 
@@ -504,6 +516,11 @@ def lags_of(page: str) -> dict[Place, float]:
         place = label["topic"], int(label["partition"])
         lags[place] = max(lags.get(place, 0.0), float(value))
     return lags
+
+
+def ages_of(page: str) -> list[float]:
+    """How old the snapshots of a worker's partitions are, in seconds."""
+    return [float(age) for age in _AGE.findall(page)]
 
 
 def added(floors: Iterable[Mapping[Key, Entry]]) -> dict[Key, Entry]:

@@ -71,12 +71,10 @@ class Promises:
 
     Attributes:
         whole_floor: every worker shows the floor of all partitions, not only of its own.
-        outlives_topics: a topic that is deleted and created again costs no figure.
         logs_calmly: whatever happens outside, no traceback is in a log.
     """
 
     whole_floor: bool = False
-    outlives_topics: bool = False
     logs_calmly: bool = False
 
 
@@ -146,11 +144,10 @@ def draw_schedule(
     most_workers: int = MOST_WORKERS,
     stages: int = 4,
     kinds: Iterable[Kind] = KINDS,
-    promises: Promises = TODAY,
 ) -> Schedule:
     """The schedule of *seed*, with faults of *kinds* only; the same for the same arguments."""
     draw = random.Random(seed)
-    wanted = [kind for kind in kinds if kind != "topic recreated" or promises.outlives_topics]
+    wanted = list(kinds)
     present = set(range(1, draw.randint(1, most_workers) + 1))
     begins_with = len(present)
     drawn = []

@@ -62,9 +62,16 @@ def _setting(value: Any) -> Any:
     ]
 
 
-def frame_of(partition: Partition, now_ms: int, **flags: bool) -> Frame:
+def frame_of(
+    partition: Partition,
+    now_ms: int,
+    *,
+    catching_up: bool = False,
+    is_new: bool = False,
+    missing: tuple[int, int] | None = None,
+) -> Frame:
     """The first frame of *partition*, for *now_ms*."""
-    return Framer(partition).frame(now_ms, **flags)
+    return Framer(partition).frame(now_ms, catching_up=catching_up, is_new=is_new, missing=missing)
 
 
 class CoreFloor:
