@@ -107,7 +107,7 @@ Examples:
 
 \b
 Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 a wrong option or setting,
-3 no Kafka, no topic or no free port.""",
+3 no Kafka, no topic or no free port, 4 a source topic with another number of partitions.""",
 )
 @click.option("--bootstrap", metavar="HOST:PORT", help="Kafka, in place of the settings'.")
 @click.option(

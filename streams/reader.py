@@ -213,6 +213,7 @@ class Reader:
             and the next two are instants of the monotonic clock, in seconds.
         moved_at: when a batch last went through the sink.
         broker_answered_at: when the broker was last asked for the ends and answered.
+        unsettled_since: since when it has not been known what is to be read; None while it is.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -220,6 +221,7 @@ class Reader:
         self.polled_at: float | None = None
         self.moved_at: float | None = None
         self.broker_answered_at: float | None = None
+        self.unsettled_since: float | None = None
         self._partitions: dict[TP, _Progress] = {}
         self._left: dict[TP, int] = {}
         self._epoch = 0
@@ -258,6 +260,7 @@ class Reader:
         """Begin an epoch: each of *starts* is read from its offset on, and ends as *ends* says."""
         self._overtake()
         self._partitions = {tp: _Progress(start, asked_at) for tp, start in starts.items()}
+        self.settle()
         self.note_ends(ends, asked_at)
 
     def begin_again(self) -> dict[TP, int]:
@@ -272,6 +275,11 @@ class Reader:
         self._overtake()
         self._left = {tp: position.lag for tp, position in self.positions().items()}
         self._partitions = {}
+        self.unsettled_since = self.unsettled_since or monotonic()
+
+    def settle(self) -> None:
+        """It is known what is to be read, if anything."""
+        self.unsettled_since = None
 
     def unread(self, tp: TP) -> int:
         """Records of *tp* written and not yet read, also once it has been given up."""

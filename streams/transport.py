@@ -124,6 +124,8 @@ class Health:
         moved_at: when a batch last went through the sink.
         broker_answered_at: when the broker was last asked where the partitions end, and answered.
         rebalancing: whether the group is sharing out its partitions.
+        unsettled_since: since when this worker has been without the partitions that are its own:
+            while it joins its group, waits for the others or restores; None while it has them.
         behind_since: since when a partition has had something to read and none of it was read.
         lag: records written and not yet read.
     """
@@ -132,6 +134,7 @@ class Health:
     moved_at: float | None
     broker_answered_at: float | None
     rebalancing: bool
+    unsettled_since: float | None
     behind_since: float | None
     lag: int
 
@@ -203,6 +206,7 @@ def health(app: App) -> Health:
         moved_at=reader.moved_at,
         broker_answered_at=reader.broker_answered_at,
         rebalancing=app.rebalancing,
+        unsettled_since=reader.unsettled_since,
         behind_since=reader.behind_since,
         lag=reader.lag,
     )
@@ -307,7 +311,9 @@ class _Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> "_Client":
         self.reader = self.app.reader
+        self.reader.unsettled_since = monotonic()
         self.seeking = asyncio.Lock()
+        self.releasing = asyncio.Lock()
         self.announced: frozenset[TP] = frozenset()
         self.topics: Mapping[str, TopicIdentity] = {}
         self.ids: dict[TP, str] = {}
@@ -327,10 +333,16 @@ class _Consumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self.announced = frozenset(TP(*tp) for tp in assigned)
+        if not assigned:
+            self.reader.settle()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def release(self) -> None:
         """Read no more of any partition, and tell Kafka and the sink so."""
+        async with self.releasing:
+            await self._release()
+
+    async def _release(self) -> None:
         try:
             await self.client.commit(self.reader.committable())
             self.reader.end()
@@ -524,7 +536,16 @@ class _Client(driver.AIOKafkaConsumerThread):
     async def on_thread_stop(self) -> None:
         """Ask nothing more, or a connection is opened behind those that are closed."""
         await self.consumer.look_no_more()
+        await self._join_no_more()
         await super().on_thread_stop()
+
+    async def _join_no_more(self) -> None:
+        """End a join that is under way: it may last until every member's session is over."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        joining = getattr(coordinator, "_coordination_task", None)
+        if joining is not None and not joining.done():
+            joining.cancel()
+            await asyncio.wait({joining})
 
     def _create_worker_consumer(self, transport: TransportT) -> AIOKafkaConsumer:
         options = self.app.options

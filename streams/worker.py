@@ -9,7 +9,7 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from importlib.metadata import version
 from typing import Any, Final
 from uuid import uuid4
@@ -53,7 +53,11 @@ from streams.web import create_web
 log = logging.getLogger(__name__)
 
 STUCK_AFTER_S: Final = 60.0
+UNSETTLED_AFTER_S: Final = 300.0
+"""Longer than a group waits for its slowest member and a worker for its largest state."""
+
 EXIT_UNREACHABLE: Final = 3
+EXIT_PARTITIONS_CHANGED: Final = 4
 
 
 def partition_options(settings: Settings) -> dict[str, Any]:
@@ -85,13 +89,21 @@ def transport_options(settings: Settings) -> TransportOptions:
 
 
 def why_stuck(app: App) -> str | None:
-    """None while records are polled; else what has stopped, while the broker still answers."""
+    """None while records are polled; else what has stopped, while the broker still answers.
+
+    Faust and aiokafka are known to hang in a rejoin, in a restore, and in polls that fetch nothing;
+    none of these ends by itself, and a restart loses nothing.
+    """
     state = health(app)
     now = time.monotonic()
     answered = (
         state.broker_answered_at is not None and now - state.broker_answered_at < EVERY_S * 10
     )
-    if state.rebalancing or not answered:
+    if not answered:
+        return None
+    if state.unsettled_since is not None and now - state.unsettled_since > UNSETTLED_AFTER_S:
+        return f"no partitions assigned and restored for {now - state.unsettled_since:.0f} s"
+    if state.rebalancing:
         return None
     if state.polled_at is not None and now - state.polled_at > STUCK_AFTER_S:
         return f"no poll for {now - state.polled_at:.0f} s while the broker answers"
@@ -174,7 +186,8 @@ async def work(
     async with _serving(keeper, settings):
         beside = [asyncio.create_task(exchange.read())]
         try:
-            await exchange.caught_up()
+            if not await _before(stop, exchange.caught_up()):
+                return
             beside.append(asyncio.create_task(exchange.run(keeper)))
             beside.append(asyncio.create_task(snapshots.keep(records)))
             running = asyncio.create_task(run(app, stop))
@@ -192,6 +205,18 @@ async def work(
             await rejections.stop()
 
 
+async def _before(stop: asyncio.Event, deed: Coroutine[Any, Any, None]) -> bool:
+    """Whether *deed* is done before *stop* is set; it is given up then."""
+    doing, stopping = asyncio.ensure_future(deed), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    is_done = doing.done()
+    for each in (doing, stopping):
+        each.cancel()
+    if is_done:
+        doing.result()
+    return is_done
+
+
 def _places(settings: Settings) -> list[TP]:
     """Every partition of the source topics."""
     topics = look(settings.bootstrap, settings.topics.in_use()).topics
@@ -201,7 +226,7 @@ def _places(settings: Settings) -> list[TP]:
 def run_worker(
     settings: Settings, *, accept_partitions: int | None = None, rebuild: bool = False
 ) -> int:
-    """Run a worker; the exit code: 0 stopped, 3 no broker, topic or free port.
+    """Run a worker; the exit code: 0 stopped, 3 no broker, topic or free port, 4 other partitions.
 
     `accept_partitions` and `rebuild` as in `work`.
     """
@@ -220,9 +245,12 @@ def run_worker(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work(settings, accept_partitions=accept_partitions, rebuild=rebuild))
-    except (BrokerUnreachable, TopicMissing, PartitionsChanged) as error:
+    except (BrokerUnreachable, TopicMissing) as error:
         log.error("%s", error)  # the operator's fault: one line
         return EXIT_UNREACHABLE
+    except PartitionsChanged as error:
+        log.error("%s", error)
+        return EXIT_PARTITIONS_CHANGED
     except OSError as error:
         if error.errno is None:
             raise

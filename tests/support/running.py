@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import subprocess
 import sys
@@ -124,6 +125,21 @@ class RunningWorker:
     def is_running(self) -> bool:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU time that it has taken so far."""
+        assert self._process is not None
+        leash_pid = self._process.pid
+        [pid] = Path(f"/proc/{leash_pid}/task/{leash_pid}/children").read_text().split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def ended(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.communicate(timeout=PATIENCE_S)
+        return process.returncode
 
     def log(self) -> str:
         """All that it has written."""
