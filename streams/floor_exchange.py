@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -18,6 +19,8 @@ from streams.reader import TP
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
+RETRY_FROM_S: Final = 1.0
+RETRY_TO_S: Final = 5.0
 SETTLED_WITHIN_S: Final = 0.7
 """How long after its second a floor waits for the frames that are still under way."""
 
@@ -51,6 +54,8 @@ class FloorExchange:
         self._writers: dict[tuple[TP, int], FrameWriter] = {}
         self._cleaned: set[tuple[TP, int]] = set()
         self._writing: asyncio.Task[None] | None = None
+        self._wait_s = 0.0
+        self._not_before_s = 0.0
 
     def epoch(self, tp: TP) -> int:
         """The highest epoch of *tp* that anybody has written a frame in; 0 before any."""
@@ -71,7 +76,8 @@ class FloorExchange:
         while True:
             await asyncio.sleep(EVERY_S - time.time() % EVERY_S)
             frames = await _between(keeper.framing())
-            if self._writing is None or self._writing.done():
+            is_free = self._writing is None or self._writing.done()
+            if is_free and time.monotonic() >= self._not_before_s:
                 self._writing = asyncio.create_task(self._write(frames))
             await self._settle(keeper)
             await _between(keeper.showing())
@@ -129,11 +135,24 @@ class FloorExchange:
                     writing.create_task(self._log.write(tp, epoch, records))
                     await asyncio.sleep(0)
             await self._clean(mine)
+            self._wrote()
         except* (KafkaError, OSError, TimeoutError) as failed:
-            log.warning("the floor is not told at present: %r", failed.exceptions[0])
+            self._failed(failed.exceptions[0])
             for writer in self._writers.values():
                 writer.forget()
             await self._log.stop()
+
+    def _wrote(self) -> None:
+        if self._wait_s:
+            log.warning("the floor is told again")
+        self._wait_s = 0.0
+
+    def _failed(self, why: BaseException) -> None:
+        """Say so once, and leave more and more time before the next attempt."""
+        if not self._wait_s:
+            log.warning("the floor is not told at present: %r", why)
+        self._wait_s = min(RETRY_TO_S, 2 * self._wait_s or RETRY_FROM_S)
+        self._not_before_s = time.monotonic() + self._wait_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads workers
 
     async def _clean(self, mine: set[tuple[TP, int]]) -> None:
         """Remove what owners before have written, once a snapshot shows that we hold it."""

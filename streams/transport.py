@@ -48,7 +48,12 @@ from mode.threads import ServiceThread, WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
-from streams.topic_identity import TopicIdentity, identities, partitions_changed
+from streams.topic_identity import (
+    PartitionsChanged,
+    TopicIdentity,
+    identities,
+    partitions_changed,
+)
 from streams.topics import BrokerUnreachable, TopicMissing, how_to_create
 
 T = TypeVar("T")
@@ -147,6 +152,8 @@ class App(faust.App):
     def __init__(self, options: TransportOptions, sink: Sink) -> None:
         self.options = options
         self.reader = Reader(sink)
+        self.refused = asyncio.Event()
+        self.refusal: PartitionsChanged | None = None
         super().__init__(
             options.name,
             broker=[f"kafka://{address}" for address in options.bootstrap.split(",")],
@@ -163,6 +170,11 @@ class App(faust.App):
             broker_session_timeout=options.session_timeout_ms / 1000,
         )
         self.transport = _Transport(self.conf.broker_consumer, self)
+
+    def refuse(self, why: PartitionsChanged) -> None:
+        """Have `run` end in good order and raise *why*: an operator's matter, and no crash."""
+        self.refusal = why
+        self.refused.set()
 
     class BootStrategy(FaustBootStrategy):
         """Starts no producer of Faust's: nothing is sent through it."""
@@ -218,13 +230,14 @@ async def run(app: App, stop: asyncio.Event) -> None:
     Raises:
         TopicMissing: a topic to read is not there.
         BrokerUnreachable: no Kafka answers.
+        PartitionsChanged: a topic has not as many partitions as its state was kept for.
         Exception: what the sink raised, or what the Kafka client could not mend.
     """
     options = app.options
     asyncio.get_running_loop().set_exception_handler(_on_loose_end)
     await require_topics(options.bootstrap, options.topics, options.security)
     starting = asyncio.ensure_future(app.start())
-    stopping = asyncio.ensure_future(stop.wait())
+    stopping = asyncio.ensure_future(_any_of(stop, app.refused))
     try:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
@@ -240,8 +253,20 @@ async def run(app: App, stop: asyncio.Event) -> None:
             ending.result()
         else:
             log.error("not stopped within %.0f s; the rest is left as it is", STOP_WITHIN_S)
+    if app.refusal is not None:
+        raise app.refusal
     if app.crash_reason is not None:
         raise app.crash_reason
+
+
+async def _any_of(*events: asyncio.Event) -> None:
+    """Return when one of *events* is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 def _on_loose_end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -375,6 +400,9 @@ class _Consumer(driver.Consumer):
                 self.beginning = asyncio.ensure_future(self._begin(tps))
                 try:
                     await self.beginning
+                except PartitionsChanged as changed:
+                    self.app.refuse(changed)
+                    raise IllegalStateError("nothing is read") from None
                 except asyncio.CancelledError:
                     if tps is self.announced:
                         raise
@@ -506,7 +534,7 @@ class _Consumer(driver.Consumer):
         for name, topic in self.topics.items():
             known = self.counts.setdefault(name, topic.partitions)
             if topic.partitions != known:
-                await self.app.crash(partitions_changed(name, topic.partitions, known))
+                self.app.refuse(partitions_changed(name, topic.partitions, known))
             if all(
                 self.ids.get(tp, "") == topic.id for tp in self.reader.owned if tp.topic == name
             ):

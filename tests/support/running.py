@@ -138,8 +138,10 @@ class RunningWorker:
         """Its exit code, once it has ended by itself."""
         assert self._process is not None
         process, self._process = self._process, None
-        process.communicate(timeout=PATIENCE_S)
-        return process.returncode
+        try:
+            return process.wait(PATIENCE_S)  # while the leash is held
+        finally:
+            process.communicate()
 
     def log(self) -> str:
         """All that it has written."""
