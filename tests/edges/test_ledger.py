@@ -7,8 +7,10 @@ import pytest
 
 from streams.ledger import (
     FORMAT,
+    NOTHING_MISSED,
     Ledger,
     Manifest,
+    Missed,
     PartName,
     StateUnusable,
     claim_key,
@@ -127,6 +129,31 @@ def test_a_new_owner_s_snapshot_counts_from_its_manifest_on() -> None:
 def test_what_cannot_be_used_says_why(torn: tuple[Written, ...], why: str) -> None:
     with pytest.raises(StateUnusable, match=why):
         ledger(claim(1), *torn).newest()
+
+
+def test_a_manifest_of_before_logs_had_names_is_read() -> None:
+    told = {"format": 1, "epoch": 1, "offset": 42, "cut_ms": 0, "partitions": 4}
+    body = msgspec.msgpack.encode({**told, "rejected": {}, "parts": []})
+    written = crc32(body).to_bytes(4, "big") + body
+
+    found = ledger(claim(1), (manifest_key(CALLS, 1), written)).newest()
+
+    assert found is not None
+    assert (found.manifest.offset, found.manifest.log) == (42, "")
+    assert found.manifest.missed == NOTHING_MISSED
+
+
+def test_a_manifest_of_a_later_version_that_says_more_is_read() -> None:
+    table = msgspec.to_builtins(
+        Manifest(epoch=1, offset=42, cut_ms=0, partitions=4, rejected={}, parts=[])
+    )
+    body = msgspec.msgpack.encode({**table, "of_later": 1, "missed": [1, 2, 3, 4, 5]})
+    written = crc32(body).to_bytes(4, "big") + body
+
+    found = ledger(claim(1), (manifest_key(CALLS, 1), written)).newest()
+
+    assert found is not None
+    assert found.manifest.missed == Missed(1, 2, 3, 4)
 
 
 def test_a_manifest_of_no_known_shape_cannot_be_used() -> None:

@@ -69,9 +69,12 @@ def frame_of(
     catching_up: bool = False,
     is_new: bool = False,
     missing: tuple[int, int] | None = None,
+    log: str = "",
 ) -> Frame:
     """The first frame of *partition*, for *now_ms*."""
-    return Framer(partition).frame(now_ms, catching_up=catching_up, is_new=is_new, missing=missing)
+    return Framer(partition).frame(
+        now_ms, catching_up=catching_up, is_new=is_new, missing=missing, log=log
+    )
 
 
 class CoreFloor:
