@@ -267,7 +267,9 @@ class Installation:
         for number in sorted(self._up):
             worker = self._workers[number]
             if not worker.is_running:
-                self._differs(f"worker {number} ended by itself", worker)
+                if "no Kafka answers" not in worker.log().splitlines()[-1]:  # while it was starting
+                    self._differs(f"worker {number} ended by itself", worker)
+                worker.kill()
                 self._start(number)
 
     def _send(self, flow: Iterable[Sequence[Recorded]]) -> None:
