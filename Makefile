@@ -30,6 +30,7 @@ test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
 
 soak: $(VENV)/.test ## a hundred schedules of faults; ARGS='--schedules 10 --first-seed 7 --lanes 1'
 	$(BIN)/python -m tests.support.soak $(ARGS)
+	$(BIN)/python -m tests.support.outage
 
 lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/ruff check

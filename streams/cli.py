@@ -90,7 +90,7 @@ Examples:
 
 \b
 Exit codes: 0 fine, 1 something found, refused or broken, 2 a wrong option, setting or file,
-3 no Kafka, no topic or no free port, 130 interrupted.""",
+3 no Kafka, no topic or no free port, 4 another number of partitions, 130 interrupted.""",
 )
 @click.version_option(package_name="floorwatch", prog_name="floorwatch")
 def main() -> None:

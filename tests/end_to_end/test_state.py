@@ -22,7 +22,7 @@ from streams.snapshots import Held, Snapshots
 from streams.state_log import StateLog
 from streams.topic_creation import create_topics
 from streams.topic_identity import PartitionsChanged
-from streams.topics import ensure_own_topics, state_topic
+from streams.topics import ensure_own_topics, remove_topics, state_topic
 from tests.support.commands import floorwatch
 from tests.support.core_events import call, net, tell
 from tests.support.running import settings_file
@@ -328,6 +328,45 @@ async def test_another_number_of_partitions_is_refused_unless_it_is_accepted(
     with pytest.raises(PartitionsChanged, match=r"3 partitions and had 2.*--accept-partitions 3"):
         await ben.owns(calls)
     assert (await eve.owns(calls)).offset == 42
+
+
+async def test_the_snapshot_of_a_former_topic_is_kept_and_its_successor_read_from_its_beginning(
+    kafka: LocalKafka, member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben, eve = member("ann"), member("ben"), member("eve")
+    former = await ann.owns(calls)
+    tell(former.partition, [call(0, "queued")])
+    ann.source.log, ann.source.unread = former.log, 5
+    await ann.writes(calls, 42)
+    same = await ben.owns(calls)
+    await asyncio.to_thread(remove_topics, kafka.bootstrap, [calls.topic])
+    await asyncio.to_thread(create_topics, kafka.bootstrap, {calls.topic: 2})
+
+    other = await eve.owns(calls)
+
+    assert (same.offset, same.log, same.is_recreated) == (42, former.log, False)
+    assert (other.offset, other.is_recreated, other.unread) == (0, True, 5)
+    assert other.log not in ("", former.log)
+    assert net(other.partition) == net(former.partition) != {}
+    assert other.missed == Missed(records=7, since_ms=1, until_ms=2)
+
+
+async def test_a_log_that_has_fallen_back_keeps_its_name_and_an_older_snapshot_gets_one(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben, eve = member("ann"), member("ben"), member("eve")
+    nameless = await ann.owns(calls)
+    tell(nameless.partition, [call(0, "queued")])
+    await ann.writes(calls, 42)
+    named = await ben.owns(calls)
+    ben.source.log = f"{named.log}#1"
+    await ben.writes(calls, 7)
+
+    again = await eve.owns(calls)
+
+    assert (named.offset, named.is_recreated) == (42, False)
+    assert len(named.log) == 32
+    assert (again.offset, again.log, again.is_recreated) == (7, f"{named.log}#1", False)
 
 
 async def test_check_says_what_is_kept_of_each_partition(

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import ConsumerRecord
 
-from streams import transport
+from streams import transport, worker
 from streams.local_kafka import LocalKafka
 from streams.reader import TP, Record, Sink
 from streams.topic_creation import create_topics
@@ -244,6 +244,36 @@ async def test_what_is_removed_before_it_is_read_is_missed_and_reading_goes_on_b
     assert sink.offsets[calls] == [*range(expected), *range(2_005, 2_010)]
     assert sink.anew == []
     assert sink.gaps == []
+
+
+class NeverRestoring(Notebook):
+    """A sink that never says where to begin."""
+
+    async def assigned(self, tps: Collection[TP]) -> Mapping[TP, int | None]:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+async def test_a_worker_that_hangs_says_so_and_stops_all_the_same(
+    kafka: LocalKafka,
+    new_topics: NewTopics,
+    options: TransportOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "STUCK_AFTER_S", 1.5)
+    monkeypatch.setattr(worker, "UNSETTLED_AFTER_S", 1.5)
+    names = new_topics({"calls": 1, "queues": 1})
+    full, restoring = Slow(), NeverRestoring()
+    full.roomy.clear()
+    found = []
+    for sink in (full, restoring):
+        async with reading(options, sink) as app:
+            await produce(kafka, names["calls"], {0: numbered(10)})
+            await until(lambda app=app: worker.why_stuck(app))
+            found.append(worker.why_stuck(app) or "")
+
+    assert "no poll" in found[0] or "none read" in found[0]
+    assert "no partitions assigned and restored" in found[1]
 
 
 @pytest.mark.parametrize("again", [3, 100], ids=["shorter", "as long"])

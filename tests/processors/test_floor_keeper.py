@@ -15,6 +15,7 @@ from streams.reader import TP, Position
 from streams.settings import Settings
 from streams.worker import new_partition
 from tests.support.oracle import to_text
+from tests.support.stored import AllRejected, NothingRejected, Stored
 
 CALLS: Final = TP("calls", 0)
 CHATS: Final = TP("chats", 0)
@@ -23,38 +24,6 @@ UPTIME_S: Final = 1_000.0
 COUNTER: Final = "floorwatch_contacts_offered_total"
 LIVE: Final = "floorwatch_contacts_waiting{"
 WINDOW: Final = "floorwatch_service_level_contacts"
-
-
-@dataclass
-class Stored:
-    """A record as it is read."""
-
-    offset: int
-    timestamp: int
-    value: bytes
-    key: bytes | None = None
-
-
-class NothingRejected:
-    """Where no record goes."""
-
-    truncated = 0
-
-    def put(self, tp: TP, offset: int, reason: str, value: bytes | None, timestamp: int) -> None:
-        raise AssertionError(reason)
-
-    def oldest(self, tp: TP) -> int | None:
-        return None
-
-    async def room(self) -> None:
-        return
-
-
-class AllRejected(NothingRejected):
-    """Where any record may go."""
-
-    def put(self, tp: TP, offset: int, reason: str, value: bytes | None, timestamp: int) -> None:
-        return
 
 
 @dataclass
