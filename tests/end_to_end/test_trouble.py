@@ -136,7 +136,7 @@ def test_another_number_of_partitions_is_refused_by_who_runs_and_who_starts_unti
         assert refused.ended() == 4
     assert refused.log().count(line) == 2
 
-    with RunningWorker(tmp_path, settings, "--accept-partitions", "3") as worker:
+    with RunningWorker(tmp_path, settings, ["--accept-partitions", "3"]) as worker:
         with Feed(path, partitions=3) as feed:
             feed.send_until(answered("b", 20, BEGINS_MS + 40_000), BEGINS_MS + 80_000)
             worker.wait_until(lambda: _net(worker)["answered"] == 25, "all was read")
