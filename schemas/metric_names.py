@@ -385,8 +385,8 @@ STATE_REBUILDS: Final = _counter(
     "Partitions whose snapshot could not be used, so that they were read from their beginning.",
     "reason",
 )
-RECORDS_MISSED: Final = _counter(
-    "missed_records",
+EVENTS_MISSED: Final = _counter(
+    "events_missed",
     "Records that were removed before they were read, as far as their number is known; what they"
     " said is unknown.",
     "topic",

@@ -179,7 +179,7 @@ def _of_pipeline(pipeline: Pipeline) -> Page:
         m.PARTITION_LAG: pipeline.lag_records,
         m.SNAPSHOT_AGE: pipeline.snapshot_age_s,
         m.STATE_REBUILDS: pipeline.rebuilds,
-        m.RECORDS_MISSED: pipeline.missed,
+        m.EVENTS_MISSED: pipeline.missed,
         m.PARTITIONS_RECREATED: pipeline.recreated,
     }
     single = {

@@ -179,6 +179,8 @@ PIPELINE = Pipeline(
     lag_records={("calls", 0): 11, ("calls", 1): 0},
     snapshot_age_s={("calls", 0): 12.5},
     rebuilds={"damaged": 2},
+    missed={"calls": 13},
+    recreated={"calls": 14},
     policy_reload_failed=True,
     floor_partial=True,
 )
@@ -277,6 +279,8 @@ def test_figures_of_the_stream_are_shown_as_they_are() -> None:
     assert page.value("partition_lag_records", topic="calls", partition="0") == 11
     assert page.value("snapshot_age_seconds", topic="calls", partition="0") == 12.5
     assert page.value("state_rebuilds_total", reason="damaged") == 2
+    assert page.value("events_missed_total", topic="calls") == 13
+    assert page.value("partitions_recreated_total", topic="calls") == 14
     assert page.value("policy_reload_failed") == 1
     assert page.value("floor_partial") == 1
 
