@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from time import monotonic
 
 import pytest
 from aiokafka.errors import IllegalStateError
@@ -42,6 +43,12 @@ class Restoring(Sink):
     def records(self, tp: TP, batch: Sequence[Record]) -> None:
         raise NotImplementedError
 
+    def missed(self, tp: TP, expected: int, got: int) -> None:
+        self.told.append(f"missed {expected} to {got}")
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+        self.told.append(f"recreated as {topic_id} from {first}, {unread} unread")
+
 
 class Client:
     """Stands in for the Kafka client of a consumer."""
@@ -49,15 +56,24 @@ class Client:
     def __init__(self) -> None:
         self.seeks: list[Mapping[TP, int]] = []
         self.commits: list[Mapping[TP, int]] = []
+        self.topic_id = "one"
+        self.first = 0
+        self.end = 10
 
     async def topics(self) -> Mapping[str, TopicIdentity]:
-        return {"calls": TopicIdentity("one", 2)}
+        return {"calls": TopicIdentity(self.topic_id, 2)}
+
+    async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        return dict.fromkeys(tps, self.end)
+
+    async def position(self, tp: TP) -> int:
+        return self.seeks[-1][tp]
 
     async def answered(self, ask: Callable[[], Awaitable[object]]) -> object:
         return await ask()
 
     async def bounds(self, tps: Iterable[TP]) -> tuple[Mapping[TP, int], Mapping[TP, int]]:
-        return dict.fromkeys(tps, 0), dict.fromkeys(tps, 10)
+        return dict.fromkeys(tps, self.first), dict.fromkeys(tps, self.end)
 
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         self.commits.append(dict(offsets))
@@ -183,3 +199,97 @@ async def test_a_sink_that_cannot_let_go_stops_the_worker(
         await consumer.release()
 
     assert isinstance(app.crash_reason, ZeroDivisionError)
+
+
+@pytest.fixture
+async def reading(app: App, sink: Restoring, consumer: _Consumer) -> _Consumer:
+    """A consumer that reads one partition from offset 5 on; it ends at 10."""
+    consumer.announced = frozenset({CALLS_0})
+    sink.restored.set()
+    await consumer.seek_to_committed()
+    sink.told.clear()
+    return consumer
+
+
+async def look(consumer: _Consumer) -> None:
+    await consumer._look_for_the_ends(monotonic())
+
+
+async def test_a_topic_of_another_id_is_followed_from_its_beginning_though_the_offset_is_there(
+    app: App, sink: Restoring, reading: _Consumer, client: Client
+) -> None:
+    client.topic_id, client.end = "two", 20
+    await look(reading)
+    seen_once = reading.former([])
+    await look(reading)
+    seen_twice = reading.former([])
+    await reading.follow(seen_twice)
+    await look(reading)
+
+    assert (seen_once, seen_twice) == ([], [CALLS_0])
+    assert sink.told == ["recreated as two from 0, 5 unread"]
+    assert client.seeks[-1] == {CALLS_0: 0}
+    assert app.reader.positions()[CALLS_0].next_offset == 0
+    assert app.reader.lag == 20
+    assert reading.former([]) == []
+
+
+async def test_what_the_client_still_has_of_a_former_topic_is_read_first_unless_it_takes_too_long(
+    reading: _Consumer, client: Client
+) -> None:
+    client.topic_id = "two"
+    for _ in range(2):
+        await look(reading)
+    while_it_comes = reading.former([CALLS_0])
+    reading.former_since["calls"] -= 3
+
+    assert while_it_comes == []
+    assert reading.former([CALLS_0]) == [CALLS_0]
+
+
+async def test_the_end_of_another_topic_is_not_taken_for_that_of_the_one_that_is_read(
+    app: App, reading: _Consumer, client: Client
+) -> None:
+    client.topic_id, client.end = "two", 3
+    await look(reading)
+
+    assert app.reader.positions()[CALLS_0].end_offset == 10
+    assert not app.reader.positions()[CALLS_0].read_to_end
+
+
+async def test_the_same_topic_is_never_followed(reading: _Consumer, client: Client) -> None:
+    for _ in range(3):
+        await look(reading)
+
+    assert reading.former([]) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "topic_id", "told", "offset"),
+    [
+        (8, 10, "one", ["missed 5 to 8"], 8),
+        (0, 3, "one", ["recreated as one from 0, 5 unread"], 0),
+        (0, 20, "two", ["recreated as two from 0, 5 unread"], 0),
+        (0, 20, "one", [], 5),
+    ],
+    ids=["removed", "fallen back", "another topic", "it was there after all"],
+)
+async def test_where_the_broker_has_no_record_to_read_on_from_the_reason_decides(
+    app: App,
+    sink: Restoring,
+    reading: _Consumer,
+    client: Client,
+    first: int,
+    end: int,
+    topic_id: str,
+    told: list[str],
+    offset: int,
+) -> None:
+    client.first, client.end, client.topic_id = first, end, topic_id
+
+    await reading.find_again([CALLS_0, CALLS_1])
+
+    assert sink.told == told
+    assert client.seeks[-1] == {CALLS_0: offset}
+    assert app.reader.positions()[CALLS_0].next_offset == offset
+    assert app.reader.positions()[CALLS_0].end_offset == end

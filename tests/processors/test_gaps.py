@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import pytest
 
 from streams.core.contact import NEVER
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
+from streams.floor_keeper import FloorKeeper
 from streams.ledger import Missed
 from streams.processors.records import Records, States
 from streams.reader import TP
+from streams.settings import Settings
 from streams.snapshots import Held, Source
+from tests.support.core_floor import frame_of
 from tests.support.stored import AllRejected, Stored
 
 CALLS = TP("calls", 0)
@@ -122,3 +126,15 @@ def test_what_was_left_unread_of_a_former_topic_is_counted() -> None:
 
     assert records.missed_of(CALLS).records == 12
     assert records.missing(CALLS) == (1_000, NEVER)
+
+
+@pytest.mark.parametrize(("log", "speaks"), [("former", True), ("an-id", False), ("", False)])
+def test_an_owner_waits_for_the_offset_of_the_last_frame_only_in_the_same_log(
+    log: str, speaks: bool
+) -> None:
+    records = taken()
+    keeper = FloorKeeper(Settings(), records, read=dict)
+    said = frame_of(Partition(PolicyBook()), 1_000)
+    keeper.take(CALLS, 1, replace(said, next_offset=41, log=log))
+
+    assert (CALLS in keeper.frames()) is speaks

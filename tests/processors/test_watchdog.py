@@ -76,7 +76,7 @@ async def test_a_rebalance_may_take_its_time(app: App) -> None:
 
 
 async def test_a_worker_to_which_the_group_gives_nothing_is_well(app: App) -> None:
-    app.reader.end()
+    no_partitions(app.reader)
     app.reader.settle()
 
     assert why_stuck(app) is None
