@@ -13,15 +13,12 @@ from schemas import metric_names as m
 from schemas.events import AgentState, RefusedReason
 from streams.core.contact import UNKNOWN
 from streams.core.figures import QUANTILES, Live, counters_of, ratio_figures, spread_of
-from streams.core.floor import QueueFloor
+from streams.core.floor import QueueFloor, is_withheld, waiting_drift
 from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
 from streams.core.frame import Key
 from streams.core.policy import PolicyBook, QueuePolicy, VisitPolicy
 from streams.core.tally import RESPONSE_MS, Sums
 from streams.exposition_text import HistogramText, line, seconds, series
-
-OBSERVED_WITHIN_MS: Final = 60_000
-"""For so long a source's own count is about now, inclusive."""
 
 Texts = tuple[str, ...]
 """One text per metric: all its samples, or "" where it has none."""
@@ -380,13 +377,8 @@ class QueueText:
             else "".join([line(of, states.get(name, 0)) for name, of in self._agents.items()]),
             line(self._open, None if door is None else int(door.is_open)),
             line(self._out_of_service, seconds(door.since_ms) if door and failed else None),
-            line(self._drift, _drift(channels, now_ms)),
+            line(self._drift, waiting_drift(channels, now_ms)),
         )
-
-
-def is_withheld(queue: QueueFloor) -> bool:
-    """Whether nobody can say what is true of *queue* now."""
-    return queue.catching_up or queue.no_data_since_ms is not None
 
 
 def _as_of_ms(queue: QueueFloor, now_ms: int) -> int:
@@ -394,13 +386,3 @@ def _as_of_ms(queue: QueueFloor, now_ms: int) -> int:
     as_of_ms = queue.as_of_ms or now_ms
     silent_ms = queue.no_data_since_ms
     return as_of_ms if silent_ms is None else min(as_of_ms, silent_ms)
-
-
-def _drift(channels: Sequence[QueueFloor], now_ms: int) -> int | None:
-    """Those waiting by our count less those by the source's; None without a count of about now."""
-    observed = channels[0].observed
-    if observed is None or now_ms - observed.order[0] > OBSERVED_WITHIN_MS:
-        return None
-    if any(is_withheld(queue) for queue in channels):
-        return None
-    return sum(queue.live.waiting for queue in channels) - observed.waiting

@@ -15,11 +15,14 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from streams.core.alerts import Alerting
 from streams.core.document import Documents, wall_document
 from streams.core.floor import Floor, FloorMerger
 from streams.core.floorboard import Floorboard
 from streams.core.frame import Frame, Framer
+from streams.core.history import MINUTE_MS
 from streams.core.partition import Partition
+from streams.core.queue_detail import queue_detail
 from streams.core.steps import Steps, last_of
 from streams.exposition import Exposition, Pipeline
 from streams.processors.records import Records
@@ -84,6 +87,7 @@ class FloorKeeper:
         read: how far each of them is read.
         stuck: None while records are polled, else what has stopped.
         kept: what is known of the state that outlives this worker; None where none does.
+        alerting: what is known of alerts; None where nobody asks for them.
         clock_ms: the wall's clock.
         uptime_s: the monotonic clock.
     """
@@ -96,6 +100,7 @@ class FloorKeeper:
         read: Callable[[], Mapping[TP, Position]],
         stuck: Callable[[], str | None] = lambda: None,
         kept: Kept | None = None,
+        alerting: Callable[[], Alerting | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
         uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +109,8 @@ class FloorKeeper:
         self._read = read
         self._stuck = stuck
         self._kept = kept
+        self._alerting = alerting
+        self._history_text = b""
         self._clock_ms = clock_ms
         self._uptime_s = uptime_s
         self._board = Floorboard()
@@ -220,7 +227,13 @@ class FloorKeeper:
         floor = yield from self._merger.steps(
             standing.frames, standing.now_ms, partial=standing.partial
         )
-        document = yield from self._documents.steps(floor, ready=self._ready)
+        history = self._documents.history
+        if self._ready and floor.now_ms // MINUTE_MS > history.newest_minute:
+            history.take(floor)
+            self._history_text = orjson.dumps(history.document())
+        document = yield from self._documents.steps(
+            floor, ready=self._ready, alerting=self._alerting()
+        )
         return Shown(floor, document, orjson.dumps(wall_document(document)))
 
     def _is_caught_up(self, frames: Collection[Frame]) -> bool:
@@ -256,6 +269,21 @@ class FloorKeeper:
     def frame(self) -> bytes:
         """The document of a wall, encoded."""
         return self._shown.frame
+
+    def history(self) -> bytes:
+        """The last hour of every queue, encoded; the same object until the next minute."""
+        return self._history_text
+
+    def detail(self, queue: str, channel: str) -> dict[str, Any] | None:
+        """What stands behind the figures of a queue, and what this worker kept out of them."""
+        floor = self._shown.floor
+        found = floor.queues.get((queue, channel))
+        if found is None:
+            return None
+        return {
+            **queue_detail(found, floor, self._settings.policy),
+            "worker": self._kept_out(),
+        }
 
     def metrics(self) -> bytes:
         """The exposition of the floor shown, written once however often it is asked for."""
@@ -315,6 +343,18 @@ class FloorKeeper:
             recreated=_by_topic({tp: records.missed_of(tp).logs for tp in parts}),
             floor_partial=self._shown.floor.partial is not None,
         )
+
+    def _kept_out(self) -> dict[str, int]:
+        """What this worker has met and counted nowhere, over all queues."""
+        parts = self._records.partitions.values()
+        return {
+            "late": sum(part.late for part in parts),
+            "duplicates": sum(sum(part.duplicates.values()) for part in parts),
+            "conflicting": sum(sum(part.conflicting.values()) for part in parts),
+            "ignored": sum(sum(part.ignored.values()) for part in parts),
+            "unmatched": sum(part.unmatched_outcomes for part in parts),
+            "rejected": sum(self._records.rejected.values()),
+        }
 
     def _lag_s(self, position: Position | None, partition: Partition, now_ms: int) -> float:
         if position is not None and self._is_at_its_end(position):

@@ -74,6 +74,7 @@ class Settings:
         bootstrap: `HOST:PORT` of one or more brokers, comma-separated.
         instance_id: the worker's static membership in its group; None for none.
         port: 0 takes a free one.
+        alertmanager: address of an Alertmanager whose alerts the wall shows; None for none.
         tick_ms: divides five minutes, so that every window is a whole number of ticks.
         max_contacts: contacts of one partition remembered at a time.
         max_queues: beyond so many queues, series carry an overflow label.
@@ -87,6 +88,7 @@ class Settings:
     clock: Literal["wall", "event"] = "wall"
     host: str = "127.0.0.1"
     port: int = 6066
+    alertmanager: str | None = None
     instance_id: str | None = None
     session_timeout_ms: int = 20_000
     snapshot_every_ms: int = 5_000
@@ -147,6 +149,15 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "clock": ("clock", one_of(("wall", "event"))),
     "host": ("host", matching(r"[A-Za-z0-9.:_-]+", "an address to listen on, such as 127.0.0.1")),
     "port": ("port", whole(0, _LAST_PORT)),
+    "alertmanager": (
+        "alertmanager",
+        optional(
+            matching(
+                r"https?://[^\s/@?#]+(/[^\s?#]*)?(\?[^\s#]*)?",
+                "off, or an address without a password, such as http://127.0.0.1:9093",
+            )
+        ),
+    ),
     "instance_id": (
         "instance_id",
         optional(matching(r"[A-Za-z0-9._-]{1,249}", "letters, digits and . _ -")),

@@ -17,6 +17,7 @@ from uuid import uuid4
 import uvloop
 from aiohttp import web
 
+from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
 from streams.core.partition import Partition
 from streams.core.snapshot import Restorer
@@ -174,12 +175,14 @@ async def work(
         unread=lambda tp: app.reader.unread(tp),  # noqa: PLW0108 # made below
     )
     app = create_app(options, records)
+    alerts = None if settings.alertmanager is None else AlertWatch(settings.alertmanager)
     keeper = FloorKeeper(
         settings,
         records,
         read=lambda: positions(app),
         stuck=lambda: why_stuck(app),
         kept=snapshots,
+        alerting=lambda: None if alerts is None else alerts.alerting(),
     )
     keeper.expect(await asyncio.to_thread(_places, settings))
     rejections.start()
@@ -190,6 +193,8 @@ async def work(
                 return
             beside.append(asyncio.create_task(exchange.run(keeper)))
             beside.append(asyncio.create_task(snapshots.keep(records)))
+            if alerts is not None:
+                beside.append(asyncio.create_task(alerts.watch()))
             running = asyncio.create_task(run(app, stop))
             await asyncio.wait({*beside, running}, return_when=asyncio.FIRST_COMPLETED)
             stop.set()

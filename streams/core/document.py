@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from schemas.instants import write_instant
 from streams.core import tally as t
+from streams.core.alerts import Alerting, suppressed
 from streams.core.figures import Counted, Entry, Live, counted_of, entry_with, threshold_figures
-from streams.core.floor import Floor, Partial, QueueFloor
+from streams.core.floor import Floor, Partial, QueueFloor, is_withheld
 from streams.core.formulas import DEFAULT_FORMULA, FORMULA_IDS
 from streams.core.frame import WINDOWS
-from streams.core.judgement import judge
+from streams.core.history import FloorHistory, Sample, Trend
+from streams.core.judgement import DURATIONS, Cause, judge
 from streams.core.policy import PolicyBook, QueuePolicy, VisitPolicy
 from streams.core.queue_tally import FAILED
 from streams.core.steps import Steps, last_of
@@ -21,6 +23,13 @@ from streams.core.tally import Sums
 
 ALL: Final = "*"
 TOTAL: Final = "total"
+
+STALE: Final = "stale"
+"""Why no page of a queue is sent: rules need data of now."""
+
+COMMON_FORMULAS: Final = ("of_offered",)
+"""What a wall needs beside a queue's own formula: instant service rests on all offered."""
+
 STEP: Final = 50
 """Queues at a time."""
 
@@ -37,9 +46,13 @@ class Documents:
         policies: what queues are judged by.
         name: of the installation.
         clock: `wall` or `event`.
+
+    Attributes:
+        history: which way each queue goes; nothing is known of that until it has taken a floor.
     """
 
     def __init__(self, policies: PolicyBook, *, name: str, clock: str) -> None:
+        self.history = FloorHistory(policies)
         self._policies = policies
         self._name = name
         self._clock = clock
@@ -47,11 +60,21 @@ class Documents:
         self._everything: list[tuple[Counted, set[int]]] = []
         self._added_up: list[Mapping[str, Sums]] = []
 
-    def document(self, floor: Floor, *, ready: bool) -> dict[str, Any]:
-        """The whole floor: every queue with its state, every entry of every window."""
-        return last_of(self.steps(floor, ready=ready))
+    def document(
+        self, floor: Floor, *, ready: bool, alerting: Alerting | None = None
+    ) -> dict[str, Any]:
+        """The whole floor: every queue with its state, every entry of every window.
 
-    def steps(self, floor: Floor, *, ready: bool) -> Steps[dict[str, Any]]:
+        Args:
+            floor: as it stands.
+            ready: whether all has been caught up with once.
+            alerting: what an Alertmanager says; None where nobody asks one.
+        """
+        return last_of(self.steps(floor, ready=ready, alerting=alerting))
+
+    def steps(
+        self, floor: Floor, *, ready: bool, alerting: Alerting | None = None
+    ) -> Steps[dict[str, Any]]:
         """The same, a little with each step."""
         policies = self._policies
         shown = [queue for queue in floor.queues.values() if _is_shown(queue)]
@@ -61,8 +84,10 @@ class Documents:
         for number, queue in enumerate(shown, 1):
             policy = policies.queue(queue.queue, queue.channel, floor.now_ms)
             visits = policies.visit(queue.queue, queue.channel, floor.now_ms)
-            tiles.append(_tile(queue, policy, visits, floor))
-            entries += self._entries(queue, policy, visits, floor, counted)
+            own = list(self._entries(queue, policy, visits, floor, counted))
+            trend = self._trend(queue, policy, own, floor)
+            tiles.append(_tile(queue, policy, visits, floor, trend=trend, alerting=alerting))
+            entries += own
             if number % STEP == 0:
                 yield
         self._counted = counted
@@ -76,10 +101,24 @@ class Documents:
             "clock": self._clock,
             "ready": ready,
             "partial": _partial(floor.partial),
-            "paging": None,
+            "paging": None if alerting is None else alerting.document(_keys(tiles)),
             "queues": tiles,
             "entries": entries,
         }
+
+    def _trend(
+        self, queue: QueueFloor, policy: QueuePolicy, own: Iterable[Entry], floor: Floor
+    ) -> dict[str, Trend | None]:
+        key = (queue.queue, queue.channel)
+        if is_withheld(queue):
+            return self.history.trend(key, None, floor.now_ms)
+        (first,) = (entry for entry in own if entry["window"] == policy.windows[0])
+        sample = Sample(
+            queue.live.waiting,
+            first["service_level"][policy.formula],
+            first["service_level_n"][policy.formula] >= policy.volume_floor,
+        )
+        return self.history.trend(key, sample, floor.now_ms)
 
     def _entries(
         self,
@@ -166,16 +205,16 @@ def _partial(partial: Partial | None) -> dict[str, Any] | bool:
 
 
 def wall_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """*document* with only the entries that a wall shows: each queue's wall windows."""
-    shown = {
-        (queue["queue"], queue["channel"]): queue["policy"]["windows"]
-        for queue in document["queues"]
-    }
-    entries = [
-        entry
-        for entry in document["entries"]
-        if entry["window"] in shown.get((entry["queue"], entry["channel"]), ())
-    ]
+    """*document* with only what a wall shows: each queue's wall windows, under its own formula."""
+    policies = {(queue["queue"], queue["channel"]): queue["policy"] for queue in document["queues"]}
+    entries = []
+    for entry in document["entries"]:
+        policy = policies.get((entry["queue"], entry["channel"]))
+        if policy is not None and entry["window"] in policy["windows"]:
+            formulas = dict.fromkeys((policy["formula"], *COMMON_FORMULAS))
+            levels = {name: entry["service_level"][name] for name in formulas}
+            counts = {name: entry["service_level_n"][name] for name in formulas}
+            entries.append({**entry, "service_level": levels, "service_level_n": counts})
     return {**document, "entries": entries}
 
 
@@ -186,10 +225,21 @@ def _is_shown(queue: QueueFloor) -> bool:
     return bool(known or any(name != "bot_contained" for name in queue.counters))
 
 
+def _keys(tiles: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(tile["queue"], tile["channel"]) for tile in tiles]
+
+
 def _tile(
-    queue: QueueFloor, policy: QueuePolicy, visits: VisitPolicy, floor: Floor
+    queue: QueueFloor,
+    policy: QueuePolicy,
+    visits: VisitPolicy,
+    floor: Floor,
+    *,
+    trend: Mapping[str, Trend | None],
+    alerting: Alerting | None,
 ) -> dict[str, Any]:
-    state, reason = judge(queue, policy, visits, floor.now_ms)
+    judgement = judge(queue, policy, visits, floor.now_ms)
+    alerts = [] if alerting is None else alerting.of_queue(queue.queue, queue.channel)
     door = queue.door
     out_of_service = door is not None and not door.is_open and door.reason == "fault"
     return {
@@ -198,8 +248,9 @@ def _tile(
         "name": policy.name,
         "site": policy.site,
         "team": policy.team,
-        "state": state,
-        "reason": reason,
+        "state": judgement.state,
+        "reason": judgement.reason,
+        "cause": _cause(judgement.cause),
         "as_of_ms": queue.as_of_ms or floor.now_ms,
         "no_data_since_ms": queue.no_data_since_ms,
         "out_of_service_since_ms": door.since_ms if door is not None and out_of_service else None,
@@ -207,8 +258,19 @@ def _tile(
         "oldest_awaiting_reply_ms": queue.live.oldest_awaiting_ms,
         "open": queue.live.is_open,
         "agents": queue.live.agents,
+        "trend": trend,
+        "alerts": [alert.document() for alert in alerts],
+        "paging_suppressed": STALE if is_withheld(queue) else suppressed(alerts),
         "policy": _policy(policy, visits),
     }
+
+
+def _cause(cause: Cause | None) -> dict[str, Any] | None:
+    if cause is None:
+        return None
+    if cause.limit is None or cause.id not in DURATIONS:
+        return {"id": cause.id, "limit": cause.limit}
+    return {"id": cause.id, "limit": cause.limit / 1000}
 
 
 def _policy(policy: QueuePolicy, visits: VisitPolicy) -> dict[str, Any]:

@@ -36,6 +36,8 @@ from streams.core.tally import Histogram, Sums
 SILENT_AFTER_MS: Final = 7 * 24 * 3_600_000
 """A queue silent for this long leaves the floor; a source that last fed it before then is none."""
 
+OBSERVED_WITHIN_MS: Final = 60_000
+"""For so long a source's own count is about now, inclusive."""
 
 STEP: Final = 100
 """Queues at a time."""
@@ -114,6 +116,24 @@ class QueueFloor:
     door: Door | None = None
     observed: Observation | None = None
     violations: int = 0
+
+
+def is_withheld(queue: QueueFloor) -> bool:
+    """Whether nobody can say what is true of *queue* now."""
+    return queue.catching_up or queue.no_data_since_ms is not None
+
+
+def waiting_drift(channels: Sequence[QueueFloor], now_ms: int) -> int | None:
+    """Those waiting by our count less those by the source's; None without a count of about now.
+
+    The source counts a queue in all its *channels*.
+    """
+    observed = channels[0].observed
+    if observed is None or now_ms - observed.order[0] > OBSERVED_WITHIN_MS:
+        return None
+    if any(is_withheld(queue) for queue in channels):
+        return None
+    return sum(queue.live.waiting for queue in channels) - observed.waiting
 
 
 @dataclass(slots=True)

@@ -74,6 +74,7 @@ TILE = {
     *("queue", "channel", "name", "site", "team", "state", "reason", "as_of_ms", "open", "agents"),
     *("no_data_since_ms", "out_of_service_since_ms", "oldest_waiting_ms"),
     *("oldest_awaiting_reply_ms", "policy"),
+    *("cause", "trend", "alerts", "paging_suppressed"),
 }
 POLICY = {
     *("threshold_s", "target", "short_abandon_s", "instant_within_s", "instant_target", "formula"),

@@ -6,7 +6,7 @@ import pytest
 
 from streams.core.figures import Live
 from streams.core.floor import QueueFloor
-from streams.core.judgement import STAFFED, STATES, Judgement, clock, judge
+from streams.core.judgement import REASONS, STAFFED, STATES, Cause, Judgement, clock, judge
 from streams.core.staffing import Door, Order
 from streams.core.tally import (
     ABANDONED_BEFORE,
@@ -19,7 +19,7 @@ from streams.core.tally import (
 from tests.support.core_events import TEN_MS, ms, policy
 
 NOW_MS = ms(3_600)
-GOOD = Judgement("good", "")
+GOOD = Judgement("good")
 
 AT_TEN = Order(TEN_MS, 0, 0, "", "", b"")
 CLOSED = Door(AT_TEN, False, TEN_MS, "planned")
@@ -61,20 +61,20 @@ def judged(
 def test_a_queue_that_catches_up_is_not_judged_whatever_else_is_known() -> None:
     judgement = judged(waiting(999_000), catching_up=True, no_data_since_ms=TEN_MS)
 
-    assert judgement == Judgement("catching_up", "")
+    assert judgement == Judgement("catching_up")
 
 
 def test_a_queue_without_data_is_not_judged_by_what_it_last_showed() -> None:
-    assert judged(waiting(999_000), no_data_since_ms=TEN_MS) == Judgement("no_data", "")
+    assert judged(waiting(999_000), no_data_since_ms=TEN_MS) == Judgement("no_data")
 
 
 @pytest.mark.parametrize(
     ("age_ms", "judgement"),
     [
-        (120_000, Judgement("too_few", "")),
-        (120_001, Judgement("watch", "longest wait over 2:00")),
-        (300_000, Judgement("watch", "longest wait over 2:00")),
-        (300_001, Judgement("trouble", "longest wait over 5:00")),
+        (120_000, Judgement("too_few")),
+        (120_001, Judgement("watch", Cause("longest_wait", 120_000))),
+        (300_000, Judgement("watch", Cause("longest_wait", 120_000))),
+        (300_001, Judgement("trouble", Cause("longest_wait", 300_000))),
     ],
 )
 def test_the_longest_wait_passes_a_limit_only_when_it_is_longer(
@@ -86,10 +86,10 @@ def test_the_longest_wait_passes_a_limit_only_when_it_is_longer(
 @pytest.mark.parametrize(
     ("door", "judgement"),
     [
-        (FAULTY, Judgement("trouble", "out of service")),
-        (CLOSED, Judgement("closed", "")),
-        (OPEN, Judgement("no_calls", "")),
-        (None, Judgement("no_calls", "")),
+        (FAULTY, Judgement("trouble", Cause("out_of_service"))),
+        (CLOSED, Judgement("closed")),
+        (OPEN, Judgement("no_calls")),
+        (None, Judgement("no_calls")),
     ],
 )
 def test_only_a_fault_is_trouble_and_a_planned_close_is_closed(
@@ -110,9 +110,12 @@ def test_one_agent_at_work_is_enough_to_be_staffed(state: str) -> None:
 @pytest.mark.parametrize(
     ("live", "judgement"),
     [
-        (waiting(agents={"available": 0, "not_ready": 5}), Judgement("trouble", "nobody staffed")),
-        (Live(agents={"available": 0, "not_ready": 5}), Judgement("no_calls", "")),
-        (waiting(agents=None), Judgement("too_few", "")),
+        (
+            waiting(agents={"available": 0, "not_ready": 5}),
+            Judgement("trouble", Cause("nobody_staffed")),
+        ),
+        (Live(agents={"available": 0, "not_ready": 5}), Judgement("no_calls")),
+        (waiting(agents=None), Judgement("too_few")),
     ],
     ids=["somebody waits", "nobody waits", "nothing known of agents"],
 )
@@ -122,7 +125,7 @@ def test_nobody_staffed_is_trouble_once_somebody_waits(live: Live, judgement: Ju
 
 @pytest.mark.parametrize(
     ("age_ms", "judgement"),
-    [(120_000, GOOD), (120_001, Judgement("watch", "reply awaited over 2:00"))],
+    [(120_000, GOOD), (120_001, Judgement("watch", Cause("reply_awaited", 120_000)))],
 )
 def test_a_reply_awaited_for_longer_than_its_limit_is_to_be_watched(
     age_ms: int, judgement: Judgement
@@ -142,9 +145,9 @@ def test_a_caller_awaits_a_reply_while_waiting_which_has_its_own_limits() -> Non
     ("sums", "judgement"),
     [
         (window(within=8, late=2), GOOD),
-        (window(within=7, late=3), Judgement("watch", "service level under 80 %")),
-        (window(within=2, late=7), Judgement("too_few", "")),
-        (window(late=10), Judgement("watch", "service level under 80 %")),
+        (window(within=7, late=3), Judgement("watch", Cause("service_level", 0.8))),
+        (window(within=2, late=7), Judgement("too_few")),
+        (window(late=10), Judgement("watch", Cause("service_level", 0.8))),
     ],
     ids=["on target", "under target", "nine of them", "none in time"],
 )
@@ -158,8 +161,8 @@ def test_a_service_level_under_its_target_counts_from_ten_contacts(
     ("sums", "judgement"),
     [
         (window(within=9, abandoned=1), GOOD),
-        (window(within=8, abandoned=2), Judgement("watch", "abandoned over 10 %")),
-        (window(within=4, abandoned=5), Judgement("too_few", "")),
+        (window(within=8, abandoned=2), Judgement("watch", Cause("abandoned", 0.1))),
+        (window(within=4, abandoned=5), Judgement("too_few")),
     ],
     ids=["at the limit", "over the limit", "nine of them"],
 )
@@ -173,14 +176,14 @@ def test_those_who_still_wait_do_not_hide_how_many_of_the_others_abandoned() -> 
 
     judgement = judged(waiting(), sums, settings={"formula": "icmi_1"})
 
-    assert judgement == Judgement("watch", "abandoned over 10 %")
+    assert judgement == Judgement("watch", Cause("abandoned", 0.1))
 
 
 def test_the_formula_the_target_and_the_floor_are_the_queue_s_own() -> None:
     sums = window(within=5, late=1, abandoned=4)
     own = {"volume_floor": 6, "target": 0.9, "abandonment_limit": 1, "formula": "answered_only"}
 
-    assert judged(sums=sums, settings=own) == Judgement("watch", "service level under 90 %")
+    assert judged(sums=sums, settings=own) == Judgement("watch", Cause("service_level", 0.9))
     assert judged(sums=sums, settings={**own, "target": 0.8}) == GOOD
     assert judged(sums=sums, settings={**own, "volume_floor": 7}).state == "too_few"
 
@@ -206,12 +209,32 @@ def test_the_first_window_of_the_wall_is_the_one_that_is_judged() -> None:
 def test_a_queue_within_its_limits_is_told_apart_by_how_much_is_known(
     live: Live, sums: Sums, state: str
 ) -> None:
-    assert judged(live, sums) == Judgement(state, "")
+    assert judged(live, sums) == Judgement(state)
 
 
 def test_a_critical_limit_goes_before_a_warning() -> None:
     assert judged(waiting(300_001), window(late=10)).reason == "longest wait over 5:00"
     assert judged(waiting(120_001), window(late=10)).reason == "longest wait over 2:00"
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (Cause("longest_wait", 300_000), "longest wait over 5:00"),
+        (Cause("out_of_service"), "out of service"),
+        (Cause("nobody_staffed"), "nobody staffed"),
+        (Cause("reply_awaited", 86_400_000), "reply awaited over 24:00:00"),
+        (Cause("service_level", 0.8), "service level under 80 %"),
+        (Cause("abandoned", 0.1), "abandoned over 10 %"),
+    ],
+)
+def test_a_cause_is_said_in_words_with_its_limit(cause: Cause, reason: str) -> None:
+    assert Judgement("watch", cause).reason == reason
+
+
+def test_every_cause_has_its_words_and_a_queue_without_one_says_nothing() -> None:
+    assert all(Cause(name, 0.5).reason for name in REASONS)
+    assert Judgement("good").reason == ""
 
 
 def test_the_states_are_listed_worst_first() -> None:

@@ -66,6 +66,12 @@ def ask(
     return talk(floor, once)
 
 
+def listen(client: Client, *, last_id: str = "", packed: bool = False) -> Any:
+    """Open the stream, as a page that has the frame *last_id* does."""
+    headers = {"Accept-Encoding": "gzip" if packed else "identity"}
+    return client.get(STREAM, headers=headers | ({"Last-Event-ID": last_id} if last_id else {}))
+
+
 async def read_event(response: ClientResponse, kind: str = "floor") -> dict[str, str]:
     """The next event of a kind, as its fields."""
     while True:
@@ -73,6 +79,10 @@ async def read_event(response: ClientResponse, kind: str = "floor") -> dict[str,
         fields = dict(line.split(": ", 1) for line in block.strip().split("\n"))
         if fields.get("event") == kind:
             return fields
+
+
+def number_of(event: dict[str, str]) -> int:
+    return int(event["id"].split("-")[1])
 
 
 def two_queues() -> FakeFloor:
@@ -213,10 +223,16 @@ def test_an_unknown_path_is_said_in_json(path: str) -> None:
 def test_every_answer_forbids_what_a_wall_does_not_need(path: str) -> None:
     headers = ask(FakeFloor(), path).headers
 
-    policy = headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
+    policy = dict(
+        directive.split(" ", 1) for directive in headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy.pop("require-trusted-types-for") == "'script'"
+    assert {name for name, allowed in policy.items() if allowed == "'self'"} == {
+        *("script-src", "style-src", "img-src", "connect-src")
+    }
+    assert {name for name, allowed in policy.items() if allowed == "'none'"} == {
+        *("default-src", "base-uri", "form-action", "frame-ancestors", "trusted-types")
+    }
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "no-referrer"
@@ -250,21 +266,23 @@ def test_the_stream_sends_numbered_frames_of_the_floor() -> None:
     floor.stands_still = True
 
     async def conversation(client: Client) -> tuple[Any, list[dict[str, str]]]:
-        async with client.get(STREAM) as response:
+        async with listen(client) as response:
             return response.headers.copy(), [await read_event(response) for _ in range(3)]
 
     headers, events = talk(floor, conversation)
 
     assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert headers["X-Accel-Buffering"] == "no"
-    first = int(events[0]["id"])
-    assert [int(event["id"]) for event in events] == [first, first + 1, first + 2]
+    runs, numbers = zip(*(event["id"].split("-") for event in events), strict=True)
+    first = int(numbers[0])
+    assert [int(number) for number in numbers] == [first, first + 1, first + 2]
+    assert len(set(runs)) == 1
     assert orjson.loads(events[0]["data"]) == orjson.loads(floor.frame())
 
 
 def test_the_stream_begins_with_when_to_come_back_and_the_edition_of_the_page() -> None:
     async def conversation(client: Client) -> bytes:
-        async with client.get(STREAM) as response:
+        async with listen(client) as response:
             block: bytes = await response.content.readuntil(b"\n\n")
             return block
 
@@ -276,8 +294,8 @@ def test_the_stream_begins_with_when_to_come_back_and_the_edition_of_the_page() 
 
 def test_a_newcomer_sees_the_last_frame_at_once() -> None:
     async def conversation(client: Client) -> int:
-        async with client.get(STREAM) as response:
-            return int((await read_event(response))["id"])
+        async with listen(client) as response:
+            return number_of(await read_event(response))
 
     assert talk(FakeFloor(), conversation, frame_every_s=3600) == 1
 
@@ -289,7 +307,7 @@ def test_a_frame_is_encoded_once_for_all_screens() -> None:
             return str(self.frames).encode()
 
     async def conversation(client: Client) -> list[dict[str, str]]:
-        screens = [await client.get(STREAM) for _ in range(20)]
+        screens = [await listen(client) for _ in range(20)]
         events = [await read_event(screen) for _ in range(3) for screen in screens]
         for screen in screens:
             screen.close()
@@ -297,7 +315,7 @@ def test_a_frame_is_encoded_once_for_all_screens() -> None:
 
     events = talk(Counting(), conversation)
 
-    assert all(event["data"] == event["id"] for event in events)
+    assert all(int(event["data"]) == number_of(event) for event in events)
 
 
 def test_a_screen_that_does_not_read_loses_the_oldest_frames_and_hurts_nobody() -> None:
@@ -308,12 +326,12 @@ def test_a_screen_that_does_not_read_loses_the_oldest_frames_and_hurts_nobody() 
         tail = b""
         while True:
             tail = tail[-64:] + await response.content.readany()
-            found = re.search(rb"id: (\d+)\nevent: floor", tail)
+            found = re.search(rb"id: \w+-(\d+)\nevent: floor", tail)
             if found:
                 return int(found[1])
 
     async def conversation(client: Client) -> tuple[list[int], list[int]]:
-        async with client.get(STREAM) as slow, client.get(STREAM) as fast:
+        async with listen(client) as slow, listen(client) as fast:
             ids_of_fast = [await next_id(fast) for _ in range(15)]
             ids_of_slow = [await next_id(slow) for _ in range(5)]
             return ids_of_fast, ids_of_slow
@@ -326,12 +344,12 @@ def test_a_screen_that_does_not_read_loses_the_oldest_frames_and_hurts_nobody() 
 
 def test_one_stream_too_many_is_told_to_come_back_later() -> None:
     async def conversation(client: Client) -> tuple[int, str, int]:
-        async with client.get(STREAM) as first:
+        async with listen(client) as first:
             await read_event(first)
-            async with client.get(STREAM) as second:
+            async with listen(client) as second:
                 refused, retry_after = second.status, second.headers["Retry-After"]
         while True:
-            async with client.get(STREAM) as third:
+            async with listen(client) as third:
                 if third.status == 200:
                     return refused, retry_after, third.status
             await asyncio.sleep(0.01)
@@ -342,7 +360,7 @@ def test_one_stream_too_many_is_told_to_come_back_later() -> None:
 def test_open_streams_do_not_hold_up_a_shutdown() -> None:
     async def conversation() -> bytes:
         server = TestServer(create_web(FakeFloor(), frame_every_s=3600))
-        async with TestClient(server) as client, client.get(STREAM) as response:
+        async with TestClient(server) as client, listen(client) as response:
             await read_event(response)
             await asyncio.wait_for(server.close(), PATIENCE_S)
             rest: bytes = await response.content.read()
@@ -362,7 +380,7 @@ def test_a_frame_that_fails_is_logged_and_the_next_one_comes(
             return frame
 
     async def conversation(client: Client) -> dict[str, str]:
-        async with client.get(STREAM) as response:
+        async with listen(client) as response:
             return await read_event(response)
 
     assert talk(Stumbling(), conversation)["event"] == "floor"

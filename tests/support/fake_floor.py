@@ -56,6 +56,7 @@ def a_queue(queue: str = "sales", channel: str = "voice", /, **changes: object) 
         "team": "",
         "state": "good",
         "reason": "",
+        "cause": None,
         "as_of_ms": TEN_O_CLOCK_MS,
         "no_data_since_ms": None,
         "out_of_service_since_ms": None,
@@ -63,6 +64,9 @@ def a_queue(queue: str = "sales", channel: str = "voice", /, **changes: object) 
         "oldest_awaiting_reply_ms": None,
         "open": True,
         "agents": {"available": 3, "on_contact": 5, "after_contact_work": 1, "away": 2},
+        "trend": {"waiting": "steady", "service_level": "steady"},
+        "alerts": [],
+        "paging_suppressed": None,
         "policy": a_policy(),
     } | changes
 
@@ -137,6 +141,90 @@ def a_floor(*queues: Document, entries: list[Document], **changes: object) -> Do
     } | changes
 
 
+def an_alert(name: str = "FloorwatchLongestWait", **changes: object) -> Document:
+    return {
+        "name": name,
+        "severity": "critical",
+        "queue": "sales",
+        "channel": "voice",
+        "since_ms": TEN_O_CLOCK_MS - 4 * 60_000,
+        "status": "firing",
+        "summary": "Sales voice: longest wait 6:12, limit 5:00",
+    } | changes
+
+
+def a_detail(**changes: object) -> Document:
+    waits = {
+        "edges_s": [5, 10, 20, 30, 60, 120, 300],
+        "answered": [40, 30, 20, 10, 5, 0, 0, 0],
+        "abandoned": [2, 1, 3, 4, 2, 1, 0, 0],
+    }
+    return {
+        "waits": dict.fromkeys(("5m", "15m", "30m", "60m", "day"), waits),
+        "initial_response": [
+            {
+                "clock": clock,
+                "n": n,
+                "mean_s": 11.5,
+                "p50_up_to_s": 10.0,
+                "p90_up_to_s": 30.0,
+                "p99_up_to_s": None,
+            }
+            for clock, n in (("asked", 120), ("handoff", 40), ("assignment", 110))
+        ],
+        "instant_by_segment": {
+            window: [
+                {"segment": "gold", "offered": 20, "instant": 15, "ratio": 0.75},
+                {"segment": "unknown", "offered": 5, "instant": 0, "ratio": 0.0},
+            ]
+            for window in ("5m", "15m", "30m", "60m", "day")
+        },
+        "corrections": [{"from": "abandoned:short", "to": "answered:true", "count": 3}],
+        "corrections_total": 3,
+        "sources": [
+            {
+                "source": "pbx",
+                "fed_ms": TEN_O_CLOCK_MS - 1_000,
+                "heard_ms": TEN_O_CLOCK_MS,
+                "is_stale": False,
+            }
+        ],
+        "conservation_violations": 0,
+        "waiting_drift": -1,
+        "observed_waiting": 3,
+        "observed_ms": TEN_O_CLOCK_MS - 5_000,
+        "last_event_ms": TEN_O_CLOCK_MS,
+        "worker": {
+            "late": 2,
+            "duplicates": 7,
+            "conflicting": 0,
+            "ignored": 0,
+            "unmatched": 1,
+            "rejected": 4,
+        },
+    } | changes
+
+
+def a_history(*queues: Document) -> Document:
+    """Sixty minutes of each queue: waiting runs up, service level down, one minute unknown."""
+    waiting: list[int | None] = [minute // 4 for minute in range(60)]
+    level: list[float | None] = [round(1 - minute / 120, 3) for minute in range(60)]
+    waiting[30] = level[30] = None
+    return {
+        "every_s": 60,
+        "until_ms": TEN_O_CLOCK_MS,
+        "queues": [
+            {
+                "queue": queue["queue"],
+                "channel": queue["channel"],
+                "waiting": waiting,
+                "service_level": level,
+            }
+            for queue in queues
+        ],
+    }
+
+
 class FakeFloor:
     """A `FloorSource` with a written document, moved to the time that has passed since.
 
@@ -146,6 +234,8 @@ class FakeFloor:
         ready: what `is_ready` says.
         reason: what `health` says.
         exposition: what `metrics` says.
+        past: what `history` says, until a test replaces it.
+        details: what `detail` says of every queue.
         frames: how many frames have been encoded.
     """
 
@@ -156,6 +246,8 @@ class FakeFloor:
         self.reason: str | None = None
         self.exposition = b"# TYPE floorwatch_contacts_waiting gauge\n"
         self.frames = 0
+        self.past = orjson.dumps(a_history(*self.document["queues"]))
+        self.details = a_detail()
         self._started = time.monotonic()
 
     def floor(self) -> Document:
@@ -188,6 +280,13 @@ class FakeFloor:
             if (entry["queue"], entry["channel"], entry["window"]) in shown
         ]
         return orjson.dumps(document | {"entries": entries})
+
+    def history(self) -> bytes:
+        return self.past
+
+    def detail(self, queue: str, channel: str) -> Document | None:
+        known = {(each["queue"], each["channel"]) for each in self.document["queues"]}
+        return self.details if (queue, channel) in known else None
 
     def metrics(self) -> bytes:
         return self.exposition
