@@ -5,21 +5,26 @@ const LONGEST_PATIENCE_MS = 20_000;
 
 // Follow the live stream. The browser reconnects by itself after a cut; the watchdog replaces a
 // connection that was refused or that is open and silent.
-export function follow(url, onFloor) {
+export function follow(url, { onFloor, onHistory }) {
   let stream = null;
   let edition = null;
+  let lastId = "";
   let patience = SILENCE_MS;
   let lastSign = 0;
 
   const connect = () => {
     stream?.close();
     lastSign = performance.now();
-    stream = new EventSource(url);
+    // A connection that the browser opens anew by itself says what came last, a new one cannot.
+    const last = lastId && `?${new URLSearchParams({ last_event_id: lastId })}`;
+    stream = new EventSource(url + last);
     stream.addEventListener("floor", (event) => {
+      lastId = event.lastEventId;
       lastSign = performance.now();
       patience = SILENCE_MS;
       onFloor(JSON.parse(event.data));
     });
+    stream.addEventListener("history", (event) => onHistory(JSON.parse(event.data)));
     stream.addEventListener("edition", (event) => {
       edition ??= event.data;
       if (edition !== event.data) location.reload();

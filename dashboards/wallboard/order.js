@@ -17,8 +17,10 @@ export class CalmOrder {
   #states = new Map();
   #settledAt = -Infinity;
 
-  // The queues in the order in which they are to be shown. `keyOf` names a queue for good.
-  arrange(queues, keyOf) {
+  // The queues in the order in which they are to be shown. `keyOf` names a queue for good. In
+  // fixed order each has its place for good, so that people know where to look.
+  arrange(queues, keyOf, sort = "worst") {
+    if (sort === "fixed") return [...queues].sort(byName);
     const moved =
       queues.length !== this.#states.size ||
       queues.some((queue) => this.#states.get(keyOf(queue)) !== standing(queue));
@@ -41,8 +43,15 @@ function worstFirst(a, b) {
     Number(b.out_of_service_since_ms !== null) - Number(a.out_of_service_since_ms !== null) ||
     SEVERITY.indexOf(a.state) - SEVERITY.indexOf(b.state) ||
     pressure(b) - pressure(a) ||
-    a.name.localeCompare(b.name) ||
-    a.channel.localeCompare(b.channel)
+    byName(a, b)
+  );
+}
+
+function byName(a, b) {
+  return (
+    a.name.localeCompare(b.name, undefined, { numeric: true }) ||
+    a.channel.localeCompare(b.channel) ||
+    a.queue.localeCompare(b.queue)
   );
 }
 

@@ -1,27 +1,45 @@
 // What a queue's state is called on a screen. The state itself comes with the floor document.
 
-import { count, NOTHING, timeOfDay, words } from "./format.js";
+import { clockTime, count, fraction, NOTHING, percent, timeOfDay } from "./format.js";
+import { texts } from "./texts.js";
+
+const OF_DURATION = new Set(["longest_wait", "reply_awaited"]);
 
 // The words for a state; `n` is what the service level of the first wall window rests on.
 export function stateWords(queue, n) {
   const { zone } = queue.policy;
   if (queue.out_of_service_since_ms !== null) {
-    const since = timeOfDay(queue.out_of_service_since_ms, zone, { seconds: false });
-    return `OUT OF SERVICE since ${since}`;
+    return texts.outOfServiceSince(minuteOf(queue.out_of_service_since_ms, zone));
   }
   switch (queue.state) {
-    case "trouble":
-    case "watch":
-      return queue.state.toUpperCase();
     case "too_few":
-      return `too few (${count(n)})`;
+      return texts.tooFew(count(n));
     case "no_data":
-      return `no data since ${timeOfDay(queue.no_data_since_ms, zone, { seconds: false })}`;
+      return texts.noDataSince(minuteOf(queue.no_data_since_ms, zone));
     case "catching_up":
-      return `catching up, as of ${timeOfDay(queue.as_of_ms, zone)}`;
+      return texts.catchingUpAsOf(timeOfDay(queue.as_of_ms, zone));
     default:
-      return words(queue.state);
+      return texts.states[queue.state];
   }
+}
+
+// Why a queue is in its state; what the server calls it where this page is older than the server.
+export function causeWords({ cause, reason }) {
+  const say = cause && texts.causes[cause.id];
+  if (!say) return reason ?? "";
+  return say(OF_DURATION.has(cause.id) ? clockTime(cause.limit) : percent(cause.limit));
+}
+
+// Which part of the floor is missing, "" where none is.
+export function missingWords(partial, zone) {
+  if (!partial) return "";
+  const since = partial.since_ms === null ? null : minuteOf(partial.since_ms, zone);
+  if (partial.share >= 0.95) return texts.allMissing(since);
+  return texts.missing(fraction(partial.share), since);
+}
+
+export function minuteOf(ms, zone) {
+  return timeOfDay(ms, zone, { seconds: false });
 }
 
 // Whether the live figures of a queue are known at all, and whether they are those of now.
@@ -48,8 +66,8 @@ export function screenZone(queues) {
 
 // A ratio, and whether it is firm: too few to mean anything, or none at all, is said in words.
 export function reading(ratio, n, volumeFloor, write) {
-  if (n === 0) return { text: "no calls", isFirm: false };
+  if (n === 0) return { text: texts.noCalls, isFirm: false };
   if (ratio === null) return { text: NOTHING, isFirm: false };
-  if (n < volumeFloor) return { text: `too few (${count(n)})`, isFirm: false };
+  if (n < volumeFloor) return { text: texts.tooFew(count(n)), isFirm: false };
   return { text: write(ratio), isFirm: true };
 }

@@ -1,170 +1,136 @@
-// The wall: one tile per queue and channel, worst first.
+// The wall: one tile per queue and channel, worst first, page by page where they do not fit.
 
+import { filters, isWanted, sort, wantsSound } from "./address.js";
+import { floorAlerts } from "./alerts.js";
 import { ServerClock } from "./clock.js";
 import { follow } from "./feed.js";
-import { aim, count, duration, limit, NOTHING, percent, windowName, words } from "./format.js";
-import { plan, SHAPES } from "./layout.js";
+import { capacity, isWall, plan, scroll, slots } from "./layout.js";
 import { CalmOrder } from "./order.js";
-import { byId, keepTime, put } from "./page.js";
-import { isKnown, reading, screenZone, stateWords, waitedUntil } from "./state.js";
+import { byId, children, dress, keepTime, put } from "./page.js";
+import { Rotation } from "./rotation.js";
+import { Chime } from "./sound.js";
+import { missingWords, screenZone } from "./state.js";
+import { texts, words } from "./texts.js";
+import { Tile } from "./tile.js";
 
-// How many characters of a hero fit at full size.
-const ROOM = { waiting: 2, longest: 5 };
+// With more states than this, each of them is told in smaller letters.
+const CROWDED = 4;
 
 const clock = new ServerClock();
 const order = new CalmOrder();
+const rotation = new Rotation();
+const chime = new Chime();
 const tiles = new Map();
+let pasts = new Map();
+let ordered = [];
 let zone = "UTC";
 
 const keyOf = ({ queue, channel }) => JSON.stringify([queue, channel]);
 
-class Tile {
-  #parts = {};
-  #queue = null;
-  #words = null;
-
-  constructor() {
-    this.element = byId("tile").content.firstElementChild.cloneNode(true);
-    this.link = this.element.querySelector("a");
-    for (const part of this.element.querySelectorAll("*")) {
-      for (const name of Object.keys(part.dataset)) this.#parts[name] = part;
-    }
-  }
-
-  // Show a queue and its figures; the answer is what to say aloud, if its state is another one.
-  show(queue, entries) {
-    const [firstWindow, ...moreWindows] = queue.policy.windows;
-    const entry = entries.get(firstWindow);
-    const n = entry?.service_level_n[queue.policy.formula] ?? 0;
-    const known = isKnown(queue) && entry;
-    const was = this.#queue?.state;
-    this.#queue = queue;
-    this.#words = stateWords(queue, n);
-
-    this.element.dataset.state = queue.state;
-    this.element.toggleAttribute("data-out", queue.out_of_service_since_ms !== null);
-    this.link.href = `queue?${new URLSearchParams({ queue: queue.queue, channel: queue.channel })}`;
-    put(this.#parts.name, queue.name);
-    put(this.#parts.channel, [words(queue.channel), queue.site].filter(Boolean).join(" · "));
-    put(this.#parts.word, this.#words);
-    this.element.classList.toggle("wordy", this.#words.length > 16);
-    put(this.#parts.reason, queue.reason ?? "");
-    this.#hero("waiting", known ? count(entry.waiting) : NOTHING);
-    put(this.#parts.abandoned, known ? count(entry.abandoned) : NOTHING);
-    put(this.#parts.agents, known && queue.agents ? count(queue.agents.available) : NOTHING);
-    this.#level(known ? entry : null, n, firstWindow);
-    const more = moreWindows.map((id) => otherLevel(queue.policy, entries.get(id), id));
-    put(this.#parts.more, known ? [...more, instant(entry, queue.policy)].join(" · ") : "");
-    put(this.#parts.initial, known ? initialResponse(entry, queue.policy) : "");
-    if (was !== undefined && was !== queue.state) {
-      return `${queue.name} ${words(queue.channel)}: ${this.#words}. ${queue.reason ?? ""}`;
-    }
-    return "";
-  }
-
-  // The longest wait is a clock: it runs between the frames.
-  tick(serverNowMs) {
-    const { oldest_waiting_ms: since } = this.#queue;
-    const isWaiting = isKnown(this.#queue) && since !== null;
-    const waitedS = isWaiting ? (waitedUntil(this.#queue, serverNowMs) - since) / 1000 : null;
-    this.#hero("longest", duration(waitedS));
-  }
-
-  #hero(part, text) {
-    put(this.#parts[part], text);
-    this.#parts[part].dataset.size = sizeOf(text.length - ROOM[part]);
-  }
-
-  #level(entry, n, windowId) {
-    const { formula, target, volume_floor: volumeFloor } = this.#queue.policy;
-    const { text, isFirm } = entry
-      ? reading(entry.service_level[formula], n, volumeFloor, (ratio) => percent(ratio, target))
-      : { text: NOTHING, isFirm: false };
-    put(this.#parts.level, text);
-    this.element.classList.toggle("weak", Boolean(entry) && !isFirm);
-    const mixed = entry?.mixed ? " mixed" : "";
-    const thresholdS = entry?.threshold_s ?? this.#queue.policy.threshold_s;
-    put(this.#parts.formula, `${words(formula)} ${aim(target, thresholdS)}${mixed}`);
-    const restsOn = entry ? ` · n ${count(n)}` : "";
-    put(this.#parts.restsOn, `${windowName(windowId)}${restsOn}`);
-    put(this.#parts.window, windowName(windowId));
-  }
-}
-
-function sizeOf(excess) {
-  if (excess <= 0) return "full";
-  return excess === 1 ? "long" : "longer";
-}
-
-function otherLevel(policy, entry, windowId) {
-  if (!entry) return `${windowName(windowId)} ${NOTHING}`;
-  const n = entry.service_level_n[policy.formula];
-  const { text, isFirm } = reading(
-    entry.service_level[policy.formula], n, policy.volume_floor,
-    (ratio) => percent(ratio, policy.target),
-  );
-  return `${windowName(windowId)} ${text}${isFirm ? ` (n ${count(n)})` : ""}`;
-}
-
-// Where nobody can be served at once, as in mail, the people without a reply stand in its place.
-function instant(entry, policy) {
-  if (policy.instant_within_s === null) {
-    const oldest = duration(entry.oldest_awaiting_reply_s);
-    return `awaiting reply ${count(entry.awaiting_reply)}, oldest ${oldest}`;
-  }
-  const n = entry.service_level_n.of_offered;
-  const { text, isFirm } = reading(entry.instant_service_ratio, n, policy.volume_floor, percent);
-  return `instant ${text}${isFirm ? ` (n ${count(n)})` : ""}`;
-}
-
-function initialResponse(entry, policy) {
-  const n = entry.initial_response_events;
-  const { text, isFirm } = reading(
-    entry.initial_response_within_ratio, n, policy.volume_floor, percent,
-  );
-  if (!isFirm) return `initial response ${text}`;
-  const { p50, p90 } = entry.initial_response_s;
-  const within = `${text} in ${limit(policy.initial_response_limit_s)}`;
-  return `initial response p50 ${duration(p50)}, p90 ${duration(p90)}, ${within} (n ${count(n)})`;
-}
-
 function show(floor) {
   clock.hear(floor);
-  zone = screenZone(floor.queues);
-  const entries = new Map();
-  for (const entry of floor.entries) {
-    const key = keyOf(entry);
-    if (!entries.has(key)) entries.set(key, new Map());
-    entries.get(key).set(entry.window, entry);
+  const queues = floor.queues.filter(isWanted);
+  zone = screenZone(queues.length > 0 ? queues : floor.queues);
+  const entries = entriesByQueue(floor.entries);
+  forget(new Set(queues.map(keyOf)));
+  const changed = [];
+  for (const queue of queues) {
+    const was = tileOf(queue).show(queue, entries.get(keyOf(queue)) ?? new Map());
+    if (was !== undefined && was !== queue.state) changed.push(queue);
   }
-  const news = [];
-  const present = new Set(floor.queues.map(keyOf));
+  announce(changed);
+  ordered = order.arrange(queues, keyOf, sort);
+  summarise(queues);
+  notice(floor, queues);
+  warn(floor);
+  arrange();
+  beat();
+}
+
+function tileOf(queue) {
+  const key = keyOf(queue);
+  if (!tiles.has(key)) {
+    const tile = new Tile();
+    tiles.set(key, tile);
+    tile.show(queue, new Map());
+    tile.remember(pasts.get(key) ?? null);
+  }
+  return tiles.get(key);
+}
+
+function forget(present) {
   for (const [key, tile] of tiles) {
     if (present.has(key)) continue;
     tile.element.remove();
     tiles.delete(key);
   }
-  for (const queue of floor.queues) {
-    const key = keyOf(queue);
-    if (!tiles.has(key)) tiles.set(key, new Tile());
-    news.push(tiles.get(key).show(queue, entries.get(key) ?? new Map()));
+}
+
+function entriesByQueue(entries) {
+  const byQueue = new Map();
+  for (const entry of entries) {
+    const key = keyOf(entry);
+    if (!byQueue.has(key)) byQueue.set(key, new Map());
+    byQueue.get(key).set(entry.window, entry);
   }
-  place(order.arrange(floor.queues, keyOf).map((queue) => tiles.get(keyOf(queue)).element));
-  summarise(floor.queues);
-  const spoken = news.filter(Boolean).join(" ");
-  if (spoken) put(byId("announcer"), spoken);
-  notice(floor);
-  fit();
-  beat();
+  return byQueue;
+}
+
+function remember(history) {
+  pasts = new Map((history.queues ?? []).map((past) => [keyOf(past), past]));
+  for (const [key, tile] of tiles) tile.remember(pasts.get(key) ?? null);
+}
+
+function announce(changed) {
+  if (changed.length === 0) return;
+  put(byId("announcer"), changed.map((queue) => tileOf(queue).announcement).join(" "));
+  if (changed.some(({ state }) => state === "trouble")) chime.ring();
+}
+
+// Lay out the tiles whose turn it is: those that fit a wall, or all of them on a page that scrolls.
+function arrange() {
+  const isPaged = isWall(innerWidth, innerHeight);
+  const screen = { width: innerWidth, height: innerHeight };
+  const here = space();
+  const { shown, size } = rotation.choose(ordered, {
+    room: isPaged ? capacity(screen, spaceOnQuietDays(here)) : Math.max(1, ordered.length),
+    stays: ({ state }) => state === "trouble",
+    fill: (count) => (isPaged ? slots(count, here) : count),
+  });
+  byId("turning").hidden = rotation.pages === 1;
+  put(byId("page"), texts.page(rotation.page + 1, rotation.pages));
+  place(shown.map((queue) => tileOf(queue).element));
+  const chosen = isPaged ? plan(size, here) : scroll(here);
+  const list = byId("tiles");
+  list.dataset.shape = chosen.shape;
+  document.body.classList.toggle("scrolls", !isPaged);
+  list.style.setProperty("--columns", chosen.columns);
+  list.style.setProperty("--rows", Math.ceil(size / chosen.columns));
+  list.style.setProperty("--unit", `${chosen.unit.toFixed(2)}px`);
 }
 
 // Elements are moved only where the order differs, and the focus stays where it was.
 function place(elements) {
   const list = byId("tiles");
-  if (elements.every((element, i) => list.children[i] === element)) return;
+  const isAsShown = list.children.length === elements.length &&
+    elements.every((element, i) => list.children[i] === element);
+  if (isAsShown) return;
   const focused = document.activeElement;
-  list.append(...elements);
+  list.replaceChildren(...elements);
   if (focused && focused !== document.activeElement) focused.focus({ preventScroll: true });
+}
+
+function space() {
+  const list = byId("tiles");
+  const gap = Number.parseFloat(getComputedStyle(list).columnGap);
+  const room = byId("board").getBoundingClientRect();
+  const height = innerHeight - (room.top + scrollY) - gap;
+  return { width: room.width, height, gap, digit: digitBreadth(list) };
+}
+
+// The same without alarms: when one comes, tiles become smaller, but none has to leave.
+function spaceOnQuietDays(room) {
+  return { ...room, height: innerHeight - byId("masthead").offsetHeight - room.gap };
 }
 
 function summarise(queues) {
@@ -173,35 +139,41 @@ function summarise(queues) {
   for (const item of byId("summary").children) {
     const n = tally.get(item.dataset.state) ?? 0;
     item.hidden = n === 0;
-    put(item, `${n} ${words(item.dataset.state)}`);
+    put(item, `${n} ${texts.summary[item.dataset.state]}`);
   }
+  byId("summary").classList.toggle("crowded", tally.size > CROWDED);
+  const inTrouble = tally.get("trouble") ?? 0;
+  const title = inTrouble === 0 ? "floorwatch" : `${inTrouble} ${texts.summary.trouble} · floorwatch`;
+  if (document.title !== title) document.title = title;
 }
 
-function notice(floor) {
+function notice(floor, queues) {
   let text = "";
-  if (floor.queues.length === 0) {
-    text = floor.ready ? "No queue has been seen yet" : "Catching up: no figures yet";
-  }
+  if (floor.queues.length === 0) text = floor.ready ? texts.noQueueYet : texts.notReady;
+  else if (queues.length === 0) text = `${texts.noneMatches} ${filterWords()}`;
   put(byId("notice"), text);
   byId("notice").hidden = text === "";
-  byId("partial").hidden = !floor.partial;
+}
+
+function warn(floor) {
+  const missing = missingWords(floor.partial, zone);
+  put(byId("partial"), missing);
+  byId("partial").hidden = missing === "";
+  const alerts = floorAlerts(floor.paging, zone);
+  children(byId("alerts"), "li", alerts.length).forEach((item, i) => put(item, alerts[i]));
+  byId("alerts").hidden = alerts.length === 0;
+}
+
+function filterWords() {
+  return filters
+    .map(({ name, values }) => `${texts.filters[name]}: ${values.map(words).join(", ")}`)
+    .join(" · ");
 }
 
 function tick(serverNowMs) {
   for (const tile of tiles.values()) tile.tick(serverNowMs);
-}
-
-function fit() {
-  const list = byId("tiles");
-  const gap = Number.parseFloat(getComputedStyle(list).columnGap);
-  const room = byId("board").getBoundingClientRect();
-  const height = innerHeight - (room.top + scrollY) - gap;
-  const chosen = plan(tiles.size, room.width, height, gap, digitBreadth(list));
-  list.dataset.shape = chosen.shape;
-  document.body.classList.toggle("scrolls", chosen.scrolls);
-  list.style.setProperty("--columns", chosen.columns);
-  list.style.setProperty("--row", `${(chosen.unit * SHAPES.regular.height).toFixed(2)}px`);
-  list.style.setProperty("--unit", `${chosen.unit.toFixed(2)}px`);
+  // Whoever has come to a tile by keyboard is still reading it.
+  if (rotation.isDue(byId("tiles").matches(":focus-within"))) arrange();
 }
 
 const digitBreadth = (() => {
@@ -216,6 +188,31 @@ const digitBreadth = (() => {
   };
 })();
 
-const beat = keepTime(clock, { zone: () => zone, tick, onTurn: fit });
-addEventListener("resize", fit);
-follow("api/v1/floor/stream", show);
+function turn(by) {
+  rotation.turn(by);
+  arrange();
+}
+
+function setPause(isPaused) {
+  rotation.isPaused = isPaused;
+  byId("pause").ariaLabel = isPaused ? texts.resume : texts.pause;
+  byId("pause").dataset.is = isPaused ? "off" : "on";
+}
+
+function setSound(isOn) {
+  chime.set(isOn);
+  byId("sound").ariaLabel = isOn ? texts.soundOff : texts.soundOn;
+  byId("sound").dataset.is = isOn ? "on" : "off";
+}
+
+dress();
+put(byId("filters"), filterWords());
+setPause(false);
+setSound(wantsSound);
+byId("previous").addEventListener("click", () => turn(-1));
+byId("next").addEventListener("click", () => turn(1));
+byId("pause").addEventListener("click", () => setPause(!rotation.isPaused));
+byId("sound").addEventListener("click", () => setSound(!chime.isOn));
+const beat = keepTime(clock, { zone: () => zone, tick, onTurn: arrange });
+addEventListener("resize", arrange);
+follow("api/v1/floor/stream", { onFloor: show, onHistory: remember });

@@ -1,6 +1,7 @@
 import re
 
-from playwright.sync_api import Locator, expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.fake_floor import (
     FORMULAS,
@@ -9,6 +10,7 @@ from tests.support.fake_floor import (
     a_floor,
     a_policy,
     a_queue,
+    an_alert,
     an_entry,
 )
 from tests.support.screen import OpenScreen
@@ -39,7 +41,7 @@ def test_every_window_has_its_column_in_order(screen: OpenScreen) -> None:
     windows = screen(sales()).open(PATH).locator("#windows")
 
     expect(windows.locator("thead th")).to_have_text(
-        ["", "5 min", "15 min", "30 min", "60 min", "today", "since start"]
+        ["window", "5 min", "15 min", "30 min", "60 min", "today", "since start"]
     )
     assert row(windows, "offered") == ["100", "110", "120", "130", "140", "150"]
     assert row(windows, "strict")[:2] == ["90.0 %\nn 100", "89.0 %\nn 110"]
@@ -58,7 +60,7 @@ def test_every_formula_stands_beside_the_others_and_the_queues_own_is_marked(
 
     expect(formulas.locator("tr")).to_have_count(len(FORMULAS))
     assert row(formulas, "answered only")[1] == "89.0 %\nn 110"
-    expect(formulas.locator("tr.used th")).to_have_text(["icmi 3 (in use)"])
+    expect(formulas.locator("tr.used th span")).to_have_text(["icmi 3 (in use)"])
 
 
 def test_ratios_on_too_few_are_said_in_words(screen: OpenScreen) -> None:
@@ -134,3 +136,119 @@ def test_on_a_phone_only_the_tables_scroll_sideways(screen: OpenScreen) -> None:
     expect(page.locator("#word")).to_have_text("good")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_formula_says_what_it_means_and_who_reports_it_so(screen: OpenScreen) -> None:
+    page = screen(sales()).open(PATH)
+
+    meaning = page.locator("#formulas tr").filter(has_text="answered only").locator("th small")
+    expect(meaning).to_contain_text("answered in time / answered · as reported by")
+    expect(meaning).to_contain_text("Asterisk ServicelevelPerf")
+    page = screen(sales()).open(f"{PATH}&lang=es")
+    spanish = page.locator("#formulas tr").filter(has_text="answered only").locator("th small")
+    expect(spanish).to_contain_text("atendidos a tiempo / atendidos · según lo informa")
+
+
+def test_waits_are_a_table_of_bars_that_ends_a_bin_at_the_threshold(screen: OpenScreen) -> None:
+    waits = screen(sales()).open(PATH).locator("#waits table")
+
+    expect(waits.locator("caption")).to_have_text(["15 min", "today"])
+    rows = waits.first.locator("tbody tr")
+    expect(rows).to_have_text(
+        ["5 s402", "10 s301", "20 s (threshold)203", "30 s104", "60 s52", "120 s01"]
+    )
+    expect(waits.first.locator("tr.threshold")).to_have_count(1)
+    expect(waits.first.locator("tr[data-is=late]")).to_have_count(3)
+    shares = rows.locator("td").evaluate_all("all => all.map(e => e.style.cssText)")
+    assert shares[:2] == ["--share: 1;", "--share: 0.05;"]
+
+
+@pytest.mark.parametrize(
+    ("edges", "threshold", "bins"),
+    [
+        ([1, 2, 3, 5, 7, 10], 7, [(1, 1), (2, 1), (3, 1), (5, 1), (7, 1), (None, 2)]),
+        ([15, 20, 25, 30], 20, [(15, 1), (20, 1), (30, 2), (None, 1)]),
+        ([15, 20, 25, 30], 600, [(15, 1), (25, 2), (None, 2)]),
+    ],
+)
+def test_bins_are_made_wider_and_none_of_the_counts_is_lost(
+    formatter: Page, edges: list[int], threshold: int, bins: list[tuple[int | None, int]]
+) -> None:
+    ones = [1] * (len(edges) + 1)
+    waits = {"edges_s": edges, "answered": ones, "abandoned": ones}
+
+    found = formatter.evaluate(
+        """([waits, threshold]) => import('/assets/waits.js').then(({ binned }) =>
+          binned(waits, threshold).map(({ toS, answered }) => [toS, answered]))""",
+        [waits, threshold],
+    )
+
+    assert [tuple(each) for each in found] == bins
+
+
+def test_the_three_clocks_of_the_initial_response_stand_side_by_side(screen: OpenScreen) -> None:
+    responses = screen(sales()).open(PATH).locator("#responses")
+
+    expect(responses.locator("thead th")).to_have_text(
+        ["limit 20 s", "n", "mean", "p50", "p90", "p99"]
+    )
+    assert row(responses, "from asked") == ["120", "0:11", "≤ 10 s", "≤ 30 s", "> 24 h"]
+    assert row(responses, "from hand-off")[0] == "40"
+    assert row(responses, "from assignment")[0] == "110"
+
+
+def test_instant_service_is_told_by_segment_and_what_is_unknown_is_shown(
+    screen: OpenScreen,
+) -> None:
+    segments = screen(sales()).open(PATH).locator("#segments")
+
+    expect(segments.locator("tbody tr")).to_have_count(2)
+    assert row(segments, "gold")[0] == "75.0 %\nn 20"
+    assert row(segments, "unknown")[0] == "too few (5)"
+
+
+def test_what_changed_late_is_told_with_how_often(screen: OpenScreen) -> None:
+    late = screen(sales()).open(PATH).locator("#late tbody tr")
+
+    expect(late).to_have_text(["abandoned, shortanswered, in time3", "all together3"])
+
+
+def test_the_data_of_a_queue_is_told_with_its_sources_and_what_was_kept_out(
+    screen: OpenScreen,
+) -> None:
+    page = screen(sales()).open(PATH)
+
+    expect(page.locator("#sources tbody tr")).to_have_text(["pbx10:00:0009:59:59heard"])
+    quality = page.locator("#quality")
+    for said in (
+        "our count less the source's-1",
+        "by the source's own count3 (09:59:55)",
+        "contacts lost count of0",
+        "kept out for being late2",
+        "rejected records4",
+    ):
+        expect(quality).to_contain_text(said)
+
+
+def test_the_last_hour_of_the_queue_is_drawn(screen: OpenScreen) -> None:
+    page = screen(sales()).open(PATH)
+
+    drawing = page.locator("#past-waiting svg")
+    expect(drawing).to_have_attribute("aria-label", "waiting in the last hour: 0 to 14")
+
+
+def test_an_alert_of_the_queue_is_on_its_page(screen: OpenScreen) -> None:
+    page = screen(sales(alerts=[an_alert()])).open(PATH)
+
+    expect(page.locator("#alerts li")).to_have_text(["alert: longest wait, since 09:56"])
+
+
+def test_the_way_back_keeps_theme_and_language(screen: OpenScreen) -> None:
+    page = screen(sales()).open("/?theme=light&lang=es")
+    page.locator(".tile a").first.click()
+    expect(page.locator("#windows-heading")).to_have_text("Ventanas")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+    page.locator("#back").click()
+
+    page.wait_for_url("**/?theme=light&lang=es")
