@@ -9,11 +9,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from streams.core import tally as t
 from streams.core.figures import QUANTILES
 from streams.core.floor import SILENT_AFTER_MS, Floor, QueueFloor, waiting_drift
 from streams.core.formulas import FORMULAS, ratio_of
 from streams.core.policy import PolicyBook, VisitPolicy
-from streams.core.tally import DEFAULT_EDGES_S, Histogram, Spread, Sums
+from streams.core.tally import DEFAULT_EDGES_S, Histogram, Spread, Sums, rounded
 
 CLOCKS: Final = ("asked", "handoff", "assignment")
 
@@ -63,21 +64,39 @@ def formulas_document() -> list[dict[str, str]]:
 def _waits(sums: Sums, visits: VisitPolicy) -> dict[str, Any]:
     """How many waits of one window ended up to each edge, the threshold in force now among them.
 
-    The last number of each list counts those beyond the last edge.
+    The last number of each list counts those beyond the last edge. Waits are kept on a grid, so
+    other edges than the threshold may hold waits that are up to 1 % longer.
     """
-    edges_ms = sorted({*(edge * 1000 for edge in DEFAULT_EDGES_S), visits.threshold_ms})
+    c = sums.counts
+    threshold_ms = visits.threshold_ms
+    edges_ms = sorted({*(edge * 1000 for edge in DEFAULT_EDGES_S), threshold_ms})
+    answered = _binned(sums.waits, edges_ms)
+    abandoned = _binned(sums.abandons, edges_ms)
+    if sums.thresholds.keys() <= {threshold_ms}:
+        at = edges_ms.index(threshold_ms)
+        _be_exact(answered, at, c[t.ANSWERED_WITHIN])
+        _be_exact(abandoned, at, c[t.ABANDONED_SHORT] + c[t.ABANDONED_BEFORE])
     return {
         "edges_s": [edge / 1000 for edge in edges_ms],
-        "answered": _binned(sums.waits, edges_ms),
-        "abandoned": _binned(sums.abandons, edges_ms),
+        "answered": answered,
+        "abandoned": abandoned,
     }
 
 
 def _binned(spread: Spread, edges_ms: list[int]) -> list[int]:
+    """Counts up to each edge: none that ended at an edge counts beyond it."""
+    reached_ms = [rounded(edge_ms) for edge_ms in edges_ms]
     counts = [0] * (len(edges_ms) + 1)
     for duration_ms, count in spread.items():
-        counts[bisect_left(edges_ms, duration_ms)] += count
+        counts[bisect_left(reached_ms, duration_ms)] += count
     return counts
+
+
+def _be_exact(counts: list[int], at: int, within: int) -> None:
+    """Let the counts up to the edge *at* add up to *within*; what is over ended just after it."""
+    over = sum(counts[: at + 1]) - within
+    counts[at] -= over
+    counts[at + 1] += over
 
 
 def _clock(name: str, histogram: Histogram | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +19,10 @@ from tests.support.fake_floor import FakeFloor, a_floor, a_queue, an_entry
 Client = TestClient[web.Request, web.Application]
 T = TypeVar("T")
 
-PATHS = ("/", "/queue", "/assets/wallboard.css", "/api/v1/floor", "/metrics", "/healthz", "/readyz")
+PATHS = (
+    *("/", "/queue", "/assets/wallboard.css", "/metrics", "/healthz", "/readyz"),
+    *("/api/v1/floor", "/api/v1/floor/history", "/api/v1/queue", "/api/v1/formulas"),
+)
 STREAM = "/api/v1/floor/stream"
 PATIENCE_S = 20
 
@@ -41,11 +45,17 @@ def talk(
     *,
     max_streams: int = 500,
     frame_every_s: float = 0.01,
+    write_timeout_s: float = 10.0,
 ) -> T:
     """Run a conversation with the web of *floor*; bodies arrive as they were sent."""
 
     async def run() -> T:
-        app = create_web(floor, max_streams=max_streams, frame_every_s=frame_every_s)
+        app = create_web(
+            floor,
+            max_streams=max_streams,
+            frame_every_s=frame_every_s,
+            write_timeout_s=write_timeout_s,
+        )
         async with TestClient(TestServer(app), auto_decompress=False) as client:
             return await asyncio.wait_for(conversation(client), PATIENCE_S)
 
@@ -123,6 +133,38 @@ def test_a_queue_that_nobody_knows_is_an_empty_floor_and_no_error() -> None:
     reply = ask(two_queues(), "/api/v1/floor?queue=nowhere")
 
     assert (reply.status, reply.json["queues"], reply.json["entries"]) == (200, [], [])
+
+
+def test_one_queue_comes_with_what_stands_behind_its_figures() -> None:
+    reply = ask(two_queues(), "/api/v1/queue?queue=sales&channel=chat")
+
+    assert [(each["queue"], each["channel"]) for each in reply.json["queues"]] == [
+        ("sales", "chat")
+    ]
+    assert [entry["window"] for entry in reply.json["entries"]] == ["5m", "15m", "day"]
+    assert reply.json["detail"]["corrections_total"] == 3
+
+
+@pytest.mark.parametrize("query", ["", "?queue=sales", "?queue=sales&channel=fax"])
+def test_a_queue_that_is_not_named_whole_has_nothing_behind_it(query: str) -> None:
+    reply = ask(two_queues(), f"/api/v1/queue{query}")
+
+    assert (reply.status, reply.json["queues"], reply.json["detail"]) == (200, [], None)
+
+
+def test_every_formula_is_told_with_what_it_means() -> None:
+    formulas = orjson.loads(ask(FakeFloor(), "/api/v1/formulas").body)
+
+    assert len(formulas) == 18
+    assert formulas[0]["id"] == "strict"
+
+
+def test_the_last_hour_is_told_and_is_empty_before_there_is_one() -> None:
+    floor = two_queues()
+    assert len(ask(floor, "/api/v1/floor/history").json["queues"]) == 3
+
+    floor.past = b""
+    assert ask(floor, "/api/v1/floor/history").json == {}
 
 
 def test_a_document_that_has_changed_is_encoded_anew() -> None:
@@ -300,6 +342,95 @@ def test_a_newcomer_sees_the_last_frame_at_once() -> None:
     assert talk(FakeFloor(), conversation, frame_every_s=3600) == 1
 
 
+def events_of(stream: bytes) -> list[str]:
+    return re.findall(r"event: (\w+)", stream.decode())
+
+
+def heard_before_the_end(floor: FakeFloor, *, seconds_visit: bool, last_id: str = "") -> list[str]:
+    """The events that a screen gets on arrival, the first time or when it comes back."""
+
+    async def conversation() -> list[str]:
+        server = TestServer(create_web(floor, frame_every_s=3600))
+        async with TestClient(server) as client:
+            async with listen(client) as response:
+                newest = (await read_event(response))["id"]
+            named = (last_id or newest) if seconds_visit else ""
+            async with listen(client, last_id=named) as response:
+                await response.content.readuntil(b"\n\n")
+                await asyncio.wait_for(server.close(), PATIENCE_S)
+                return events_of(await response.content.read())
+
+    return asyncio.run(conversation())
+
+
+def test_who_comes_back_with_the_newest_frame_is_not_sent_it_again() -> None:
+    assert heard_before_the_end(FakeFloor(), seconds_visit=False) == ["history", "floor"]
+    assert heard_before_the_end(FakeFloor(), seconds_visit=True) == ["history"]
+
+
+@pytest.mark.parametrize("last_id", ["0", "abcdef01-1", "x" * 2_000, "\xff"])
+def test_who_comes_back_with_any_other_frame_has_the_newest_at_once(last_id: str) -> None:
+    heard = heard_before_the_end(FakeFloor(), seconds_visit=True, last_id=last_id)
+
+    assert heard == ["history", "floor"]
+
+
+def test_a_page_names_its_last_frame_in_the_address() -> None:
+    async def conversation(client: Client) -> list[str]:
+        async with listen(client) as response:
+            newest = (await read_event(response))["id"]
+        plain = {"Accept-Encoding": "identity"}
+        async with client.get(f"{STREAM}?last_event_id={newest}", headers=plain) as response:
+            await read_event(response, "history")
+            await asyncio.sleep(0)
+            return events_of(response.content.read_nowait())
+
+    assert talk(FakeFloor(), conversation, frame_every_s=3600) == []
+
+
+def test_the_last_hour_is_sent_on_arrival_and_again_only_when_it_is_new() -> None:
+    floor = FakeFloor()
+
+    async def conversation(client: Client) -> tuple[list[str], bytes]:
+        async with listen(client) as response:
+            first = await read_event(response, "history")
+            heard = []
+            for _ in range(3):
+                block = await response.content.readuntil(b"\n\n")
+                heard += events_of(block)
+            floor.past = b'{"new":true}'
+            newer = await read_event(response, "history")
+        return [first["data"][:15], *heard], newer["data"].encode()
+
+    told, newer = talk(floor, conversation)
+
+    assert told == ['{"every_s":60,"', "floor", "floor", "floor"]
+    assert newer == b'{"new":true}'
+
+
+def test_a_compressed_stream_is_the_same_stream_for_whoever_comes_whenever() -> None:
+    floor = two_queues()
+    floor.stands_still = True
+
+    async def frames(response: ClientResponse, n: int) -> list[Any]:
+        unpack = zlib.decompressobj(wbits=31)
+        text = b""
+        while text.count(b"event: floor") < n + 1:
+            text += unpack.decompress(await response.content.readany())
+        return [orjson.loads(data) for data in re.findall(rb"event: floor\ndata: (.*)\n", text)]
+
+    async def conversation(client: Client) -> list[list[Any]]:
+        async with listen(client, packed=True) as first:
+            assert first.headers["Content-Encoding"] == "gzip"
+            early = await frames(first, 3)
+            async with listen(client, packed=True) as second, listen(client) as plain:
+                await read_event(plain)
+                return [early, await frames(second, 3)]
+
+    for seen in talk(floor, conversation):
+        assert all(frame == orjson.loads(floor.frame()) for frame in seen)
+
+
 def test_a_frame_is_encoded_once_for_all_screens() -> None:
     class Counting(FakeFloor):
         def frame(self) -> bytes:
@@ -340,6 +471,25 @@ def test_a_screen_that_does_not_read_loses_the_oldest_frames_and_hurts_nobody() 
 
     assert fast == sorted(set(fast))
     assert max(b - a for a, b in pairwise(slow)) > 1
+
+
+def test_a_screen_that_takes_nothing_is_cut_off_and_its_place_is_free() -> None:
+    floor = FakeFloor()
+    floor.document["name"] = "x" * 4_000_000
+
+    async def conversation(client: Client) -> list[int]:
+        statuses = []
+        async with listen(client) as stuck:
+            assert stuck.status == 200
+            while 200 not in statuses:
+                async with listen(client) as other:
+                    statuses.append(other.status)
+                await asyncio.sleep(0.05)
+        return statuses
+
+    statuses = talk(floor, conversation, max_streams=1, frame_every_s=0.05, write_timeout_s=0.3)
+
+    assert statuses[0] == 503
 
 
 def test_one_stream_too_many_is_told_to_come_back_later() -> None:
