@@ -128,7 +128,8 @@ class LiveStream:
             await response.prepare(request)
             while not self._is_closing:
                 unread = await client.next()
-                await asyncio.wait_for(response.write(unread), self._write_timeout_s)
+                async with asyncio.timeout(self._write_timeout_s):
+                    await response.write(unread)
         except TimeoutError:
             log.info("a screen that takes nothing is cut off")
             if request.transport is not None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from streams.core.alerts import Alert, Alerting
 from streams.core.steps import last_of
 from streams.floor_keeper import FloorKeeper
 from streams.processors.records import Anew, Records
@@ -404,3 +405,73 @@ class TestWithTheEventClock:
         keeper.turn()
 
         assert (unread, half_read, keeper.is_ready()) == (False, False, True)
+
+
+async def test_the_last_hour_is_kept_minute_by_minute_once_the_floor_is_shown(
+    keeper: FloorKeeper, topics: Topics
+) -> None:
+    keeper.turn()
+    assert keeper.history() == b""
+    topics.ends = {CALLS: 1, CHATS: 0}
+    topics.pass_on(CALLS, type="contact.queued", contact="c", queue="sales", channel="voice")
+    keeper.turn()
+    first = keeper.history()
+    topics.now_ms += 59_000
+    keeper.turn()
+    assert keeper.history() is first
+
+    topics.now_ms += 1_000
+    keeper.turn()
+
+    (queue,) = orjson.loads(keeper.history())["queues"]
+    assert queue["waiting"][-3:] == [None, 1, 1]
+
+
+async def test_a_queue_is_shown_with_what_stands_behind_it_and_what_was_kept_out(
+    keeper: FloorKeeper, topics: Topics
+) -> None:
+    topics.ends = {CALLS: 2, CHATS: 0}
+    queued = {"type": "contact.queued", "queue": "sales", "channel": "voice"}
+    for _ in range(2):
+        topics.pass_on(CALLS, contact="c", **queued, id="twice")
+    keeper.turn()
+
+    found = keeper.detail("sales", "voice")
+
+    assert found is not None
+    assert [each["source"] for each in found["sources"]] == ["pbx"]
+    assert found["worker"]["duplicates"] == 1
+    assert keeper.detail("sales", "fax") is None
+
+
+async def test_alerts_are_put_beside_the_queue_they_are_about(
+    settings: Settings, topics: Topics
+) -> None:
+    alert = Alert(
+        name="FloorwatchLongestWait",
+        severity="critical",
+        queue="sales",
+        channel=None,
+        since_ms=NOW_MS,
+        status="silenced",
+        summary="",
+    )
+    keeper = FloorKeeper(
+        settings,
+        topics.records,
+        read=topics.positions,
+        alerting=lambda: Alerting(as_of_ms=NOW_MS, is_known=True, alerts=(alert,)),
+        clock_ms=lambda: topics.now_ms,
+        uptime_s=lambda: UPTIME_S,
+    )
+    topics.ends = {CALLS: 1, CHATS: 0}
+    topics.pass_on(CALLS, type="contact.queued", contact="c", queue="sales", channel="voice")
+    keeper.turn()
+
+    document = orjson.loads(keeper.frame())
+
+    (tile,) = document["queues"]
+    assert [each["name"] for each in tile["alerts"]] == ["FloorwatchLongestWait"]
+    assert tile["paging_suppressed"] == "silenced"
+    assert document["paging"]["suppressed"] == 1
+    assert document["paging"]["alerts"] == []
