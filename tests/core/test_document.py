@@ -308,6 +308,42 @@ def test_a_wall_gets_only_the_windows_that_each_queue_shows() -> None:
     }
 
 
+def test_a_wall_gets_each_queues_own_formula_and_what_instant_service_rests_on() -> None:
+    book = policy(queues={"sales": {"formula": "icmi_3"}})
+    floor = document(told(*A_BUSY_MINUTE), now_s=62, book=book)
+
+    (shown,) = (each for each in wall_document(floor)["entries"] if each["window"] == "15m")
+
+    figures = entry(floor, "15m")
+    for name in ("service_level", "service_level_n"):
+        assert shown[name] == {
+            formula: figures[name][formula] for formula in ("icmi_3", "of_offered")
+        }
+
+
+def test_a_tile_says_which_limit_was_passed() -> None:
+    waiting = document(told(call(0, "queued")), now_s=301)["queues"][0]
+    good = document(told(call(60, "queued")), now_s=62)["queues"][0]
+
+    assert waiting["cause"] == {"id": "longest_wait", "limit": 300.0}
+    assert good["cause"] is None
+    closed = document(told(event(1, "queue.closed", queue="sales", reason="fault")), now_s=62)
+    assert closed["queues"][0]["cause"] == {"id": "out_of_service", "limit": None}
+
+
+def test_a_queue_whose_data_is_stale_pages_nobody_whatever_fires() -> None:
+    quiet = document(told(call(0, "queued")), now_s=62)["queues"][0]
+    assert (quiet["paging_suppressed"], quiet["alerts"], quiet["trend"]) == (
+        None,
+        [],
+        {"waiting": None, "service_level": None},
+    )
+
+    heard = (call(0, "queued"), event(0, "source.alive", source="pbx"))
+    stale = document(told(*heard), now_s=HOUR)["queues"][0]
+    assert (stale["state"], stale["paging_suppressed"]) == ("no_data", "stale")
+
+
 def test_a_tile_says_its_state_and_what_is_known_of_agents_and_door() -> None:
     closed = event(30, "queue.closed", queue="sales", reason="fault")
     (tile,) = document(told(*A_BUSY_MINUTE, closed), now_s=62)["queues"]

@@ -16,6 +16,7 @@ from streams.alert_watch import KNOWN_FOR_MS, AlertWatch
 from streams.core.alerts import Alerting
 
 PATIENCE_S = 30
+ELSEWHERE = "/elsewhere"
 PAGE = {
     "labels": {"alertname": "FloorwatchLongestWait", "severity": "critical", "queue": "sales"},
     "annotations": {},
@@ -38,6 +39,8 @@ class Alertmanager:
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(request.path_qs)
         await self.is_free.wait()
+        if request.path == ELSEWHERE:
+            return web.Response(body=b"[]")
         return web.Response(body=self.body, status=self.status, headers=self.headers)
 
 
@@ -122,11 +125,11 @@ def unquoted(path: str) -> str:
     "wrong",
     [
         {"status": 500},
-        {"status": 302, "headers": {"Location": "/elsewhere"}},
+        {"status": 302, "headers": {"Location": ELSEWHERE}},
         {"body": b"<html>"},
         {"body": b"{}"},
         {"body": b"[" * 100_000},
-        {"body": b" " * 2_000},
+        {"body": orjson.dumps([PAGE] * 20)},
         {"body": b""},
     ],
     ids=["broken", "elsewhere", "no JSON", "no list", "deep", "too large", "empty"],

@@ -186,6 +186,8 @@ def test_the_environment_can_name_the_file(write: Write) -> None:
         ("FLOORWATCH_port", "1234", Settings(port=1234)),
         ("FLOORWATCH_PORT", "65535", Settings(port=65_535)),
         ("FLOORWATCH_PORT", "", Settings()),
+        ("FLOORWATCH_ALERTMANAGER", "http://am:9093", Settings(alertmanager="http://am:9093")),
+        ("FLOORWATCH_ALERTMANAGER", "off", Settings()),
         ("FLOORWATCH_BOOTSTRAP", "kafka:9092", Settings(bootstrap="kafka:9092")),
         ("FLOORWATCH_TOPICS__CHATS", "off", Settings(topics=Topics(chats=None))),
         ("FLOORWATCH_TOPICS", "{chats: off}", Settings(topics=Topics(chats=None))),
@@ -291,6 +293,14 @@ def test_a_wrong_option_is_named_as_it_was_given(write: Write) -> None:
         (
             "sources: {pbx: {intervall: 1s}}",
             "1: sources.pbx.intervall: unknown key; did you mean interval?",
+        ),
+        (
+            "alertmanager: am:9093",
+            "1: alertmanager='am:9093': expected off, or an address without a password",
+        ),
+        (
+            "alertmanager: http://me:secret@am:9093",
+            "1: alertmanager='http://***@am:9093': expected off, or an address without a password",
         ),
         ("sources: pbx", "1: sources='pbx': expected a mapping of keys to values"),
         (
