@@ -69,13 +69,13 @@ class _Own:
 
     Attributes:
         partition: its state.
-        framer: makes its frames.
-        last: the last frame of the owner before, which stands until as much has been read again.
+        framer: makes its frames; None before the first one.
+        is_inherited: an owner before has said what it counted.
     """
 
     partition: Partition
-    framer: Framer
-    last: Frame | None
+    framer: Framer | None = None
+    is_inherited: bool = False
 
 
 class FloorKeeper:
@@ -156,7 +156,7 @@ class FloorKeeper:
                 continue
             own = self._own.get(tp)
             if own is None or own.partition is not partition:
-                own = self._own[tp] = self._begin(tp, partition)
+                own = self._own[tp] = _Own(partition)
             frame = self._frame(tp, own, self._read().get(tp), second_ms)
             if frame is not None:
                 frames[tp] = frame
@@ -188,11 +188,6 @@ class FloorKeeper:
             self.take(tp, 0, frame)
         self.show()
 
-    def _begin(self, tp: TP, partition: Partition) -> _Own:
-        last = self._board.newest((tp.topic, tp.partition))
-        framer = Framer(partition, every_ms=self._settings.tick_ms, last=last)
-        return _Own(partition, framer, last)
-
     def _frame(self, tp: TP, own: _Own, position: Position | None, second_ms: int) -> Frame | None:
         partition = own.partition
         to_end = position is not None and self._is_at_its_end(position)
@@ -205,10 +200,15 @@ class FloorKeeper:
         if to_end or (self._settings.clock == "wall" and position is not None and not behind):
             self._records.begun.discard(tp)
         offset = self._records.next_offset(tp) or 0
-        if own.last is not None:
-            same = is_same_log(own.last.log, self._records.log_of(tp))
-            if same and offset < own.last.next_offset:
+        if own.framer is None:
+            # Asked each time: who has lost the partition unawares may go on saying more.
+            last = self._board.newest((tp.topic, tp.partition))
+            own.is_inherited = last is not None
+            same = last is not None and is_same_log(last.log, self._records.log_of(tp))
+            if last is not None and same and offset < last.next_offset:
                 return None
+            own.framer = Framer(partition, every_ms=self._settings.tick_ms, last=last)
+        if own.is_inherited:
             self._records.begun.discard(tp)
         return own.framer.frame(
             second_ms,

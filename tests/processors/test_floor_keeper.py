@@ -183,6 +183,22 @@ def test_a_worker_without_partitions_shows_what_the_others_say(
     assert LIVE in idle.metrics().decode()
 
 
+def heir_of(topics: Topics) -> tuple[FloorKeeper, Records]:
+    """Who takes the calls over, and what it reads."""
+    records = Records(
+        Anew(lambda: new_partition(Settings())), AllRejected(), max_record_bytes=1 << 18
+    )
+    asyncio.run(records.assigned((CALLS,)))
+    heir = FloorKeeper(
+        Settings(),
+        records,
+        read=topics.positions,
+        clock_ms=lambda: NOW_MS,
+        uptime_s=lambda: UPTIME_S,
+    )
+    return heir, records
+
+
 def test_an_owner_says_nothing_before_it_has_read_as_far_as_the_one_before(
     topics: Topics, keeper: FloorKeeper
 ) -> None:
@@ -190,26 +206,39 @@ def test_an_owner_says_nothing_before_it_has_read_as_far_as_the_one_before(
     for _ in range(2):
         a_call(topics, ago_ms=30_000)
     said = replace(keeper.frames()[CALLS], next_offset=3)
-    keeper.take(CALLS, 1, said)
-    other = Records(
-        Anew(lambda: new_partition(Settings())), AllRejected(), max_record_bytes=1 << 18
-    )
-    asyncio.run(other.assigned((CALLS,)))
-    heir = FloorKeeper(
-        Settings(),
-        other,
-        read=topics.positions,
-        clock_ms=lambda: NOW_MS,
-        uptime_s=lambda: UPTIME_S,
-    )
+    heir, records = heir_of(topics)
     heir.take(CALLS, 1, said)
 
     spoke = []
     for offset in range(3):
         spoke.append(CALLS in heir.frames())
-        other.records(CALLS, [Stored(offset, NOW_MS, b"")])
+        records.records(CALLS, [Stored(offset, NOW_MS, b"")])
 
     assert (spoke, CALLS in heir.frames()) == ([False, False, False], True)
+
+
+def test_what_an_owner_still_says_while_it_is_replaced_counts_too(
+    topics: Topics, keeper: FloorKeeper
+) -> None:
+    """A worker that was frozen and wakes up does not know at once that it owns nothing any more."""
+    topics.ends[CALLS] = 2
+    a_call(topics, ago_ms=30_000)
+    before = replace(keeper.frames()[CALLS], next_offset=1)
+    a_call(topics, ago_ms=30_000)
+    unawares = replace(keeper.frames()[CALLS], next_offset=2)
+    heir, records = heir_of(topics)
+    heir.take(CALLS, 1, before)
+    silent = heir.frames()
+    heir.take(CALLS, 1, unawares)
+
+    records.records(CALLS, [Stored(0, NOW_MS, b"")])
+    still_silent = heir.frames()
+    records.records(CALLS, [Stored(1, NOW_MS, b"")])
+    [totals] = [queue.totals for queue in heir.frames()[CALLS].queues.values()]
+
+    assert not silent
+    assert not still_silent
+    assert totals.counters["offered"] == 2
 
 
 @pytest.mark.parametrize(("behind_ms", "state"), [(10_000, "too_few"), (10_001, "catching_up")])
