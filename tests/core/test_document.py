@@ -331,6 +331,22 @@ def test_a_tile_says_which_limit_was_passed() -> None:
     assert closed["queues"][0]["cause"] == {"id": "out_of_service", "limit": None}
 
 
+def test_a_tile_says_which_way_its_queue_goes_as_the_documents_remember_it() -> None:
+    partition = told(call(0, "queued"))
+    documents, merger = Documents(PolicyBook(), name="", clock="wall"), FloorMerger(PolicyBook())
+
+    def trend(now_s: float) -> Any:
+        partition.advance(ms(now_s))
+        floor = merger.merge([frame_of(partition, ms(now_s))], ms(now_s))
+        documents.history.take(floor)
+        return documents.document(floor, ready=True)["queues"][0]["trend"]
+
+    assert trend(1) == {"waiting": None, "service_level": None}
+    tell(partition, (call(i, "queued", contact=f"c-{i}") for i in (200, 201)))
+
+    assert trend(300) == {"waiting": "rising", "service_level": None}
+
+
 def test_a_queue_whose_data_is_stale_pages_nobody_whatever_fires() -> None:
     quiet = document(told(call(0, "queued")), now_s=62)["queues"][0]
     assert (quiet["paging_suppressed"], quiet["alerts"], quiet["trend"]) == (

@@ -38,7 +38,7 @@ def of_sales(history: FloorHistory) -> dict[str, Any]:
 
 def trend(history: FloorHistory, queue: QueueFloor, now_s: float) -> dict[str, Any]:
     policy = PolicyBook().queue(*KEY, ms(now_s))
-    return dict(history.trend(queue, policy, ms(now_s)))
+    return dict(history.trend(KEY, FloorHistory.sample(queue, policy), ms(now_s)))
 
 
 def test_the_first_floor_of_each_minute_is_kept_and_no_other() -> None:
@@ -81,7 +81,9 @@ def test_what_was_not_known_at_the_time_stays_unknown(changes: dict[str, Any]) -
     history.take(a_floor(MINUTE_S, a_queue(9, **changes)))
 
     assert of_sales(history)["waiting"][-2:] == [1, None]
-    assert trend(history, a_queue(9, **changes), 301) == {"waiting": None, "service_level": None}
+    unknown = history.trend(KEY, None, ms(301))
+    assert unknown == {"waiting": None, "service_level": None}
+    assert trend(history, a_queue(9), 361)["waiting"] is None
 
 
 def test_a_service_level_of_nothing_is_unknown_and_others_are_rounded_to_be_drawn() -> None:
