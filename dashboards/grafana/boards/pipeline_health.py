@@ -58,7 +58,7 @@ def pipeline_health(installation: str) -> Dashboard:
             Band(8, [(8, _events()), (8, trust.sources()), (8, _drift())], title="From where"),
             Band(
                 8,
-                [(8, _rejected()), (8, _ignored()), (8, _unmatched())],
+                [(6, _rejected()), (6, _ignored()), (6, _unmatched()), (6, _removed())],
                 title="What was left out",
             ),
             Band(
@@ -204,6 +204,24 @@ def _unmatched() -> PanelBuilder:
         Query(f"60 * {worker(m.OUTCOMES_UNMATCHED, 'topic', rate='rate')}", "{{topic}}"),
         no_value="none",
         decimals=1,
+    )
+
+
+def _removed() -> PanelBuilder:
+    return lines(
+        "Removed unread, or made anew",
+        "Records that the broker had removed before they were read, and partitions that have begun"
+        " anew, in the 15 minutes before each moment. What those records said is unknown.",
+        Query(
+            worker(m.EVENTS_MISSED, "topic", rate="increase", over="15m"),
+            "{{topic}} records missed",
+        ),
+        Query(
+            worker(m.PARTITIONS_RECREATED, "topic", rate="increase", over="15m"),
+            "{{topic}} partitions begun anew",
+        ),
+        no_value="none",
+        decimals=0,
     )
 
 
