@@ -33,6 +33,9 @@ COMMANDS: Final[dict[str, _Entry]] = {
     "replay": _Entry("streams.replay:replay_command", "Recorded events to Kafka."),
     "report": _Entry("streams.report:report_command", "The numbers of recorded events."),
     "check": _Entry("streams.check:check_command", "What is wrong with set-up or recordings."),
+    "provision": _Entry(
+        "streams.provision:provision_command", "Dashboards and alert rules into a Grafana."
+    ),
 }
 
 
@@ -90,7 +93,8 @@ Examples:
 
 \b
 Exit codes: 0 fine, 1 something found, refused or broken, 2 a wrong option, setting or file,
-3 no Kafka, no topic or no free port, 4 another number of partitions, 130 interrupted.""",
+3 no Kafka, no topic, no free port or no Grafana, 4 another number of partitions,
+130 interrupted.""",
 )
 @click.version_option(package_name="floorwatch", prog_name="floorwatch")
 def main() -> None:
