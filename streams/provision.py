@@ -20,8 +20,8 @@ from dashboards.provision.adapter import (
 )
 from dashboards.provision.credentials import BadCredentials, Credentials, secret_of
 from dashboards.provision.reconciling import Change, Outcome, Reconciler
-from dashboards.provision.shipped import shipped_alerting, shipped_dashboards
-from dashboards.provision.wanted import NotProvisionable, wanted
+from dashboards.provision.shipped import shipped_to
+from dashboards.provision.wanted import NotProvisionable
 from streams.parameters import DURATION, settings_of
 
 EXIT_DRIFT: Final = 1
@@ -64,7 +64,11 @@ Exit codes: 0 all is as it should be, or has been made so, 1 with --check someth
 @click.option(
     "--datasource",
     metavar="UID",
-    help="With --alerts: the Prometheus that the rules ask, by its uid in Grafana.",
+    help="With --alerts: the Prometheus that the rules ask, by its uid in Grafana, if that is not "
+    "prometheus.",
+)
+@click.option(
+    "--runbooks", metavar="URL", help="With --alerts: where the runbooks are, for their links."
 )
 @click.option("--diff", is_flag=True, help="Change nothing; show what would be, value by value.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something would be.")
@@ -121,6 +125,7 @@ def provision_command(
     url: str,
     alerts: bool,
     datasource: str | None,
+    runbooks: str | None,
     diff: bool,
     check: bool,
     prune: bool,
@@ -143,8 +148,9 @@ def provision_command(
     open to changes in Grafana; --check finds them, the next run takes them back. A secret is read
     from a file or a variable, and never shown.
     """
-    if datasource is not None and not alerts:
-        raise click.UsageError("--datasource is of alert rules: it needs --alerts")
+    for option, value in (("--datasource", datasource), ("--runbooks", runbooks)):
+        if value is not None and not alerts:
+            raise click.UsageError(f"{option} is of alert rules: it needs --alerts")
     tls = _tls(url, ca_file, client_cert, client_key, insecure)
     settings = settings_of(settings_file)
     try:
@@ -155,11 +161,8 @@ def provision_command(
             tls=tls,
             patience=Patience(timeout_s=timeout_ms / 1000, retries=retries),
         )
-        wishes = wanted(
-            settings.name,
-            shipped_dashboards(),
-            shipped_alerting() if alerts else None,
-            datasource=datasource,
+        wanted = shipped_to(
+            grafana.url, settings.name, alerts=alerts, datasource=datasource, runbooks=runbooks
         )
     except (BadAddress, BadCredentials, NotProvisionable) as wrong:
         raise click.UsageError(str(wrong)) from None
@@ -167,7 +170,8 @@ def provision_command(
         click.echo(f"note: --insecure: whoever answers at {grafana.url} is trusted", err=True)
     is_dry = diff or check
     try:
-        outcome = Reconciler(grafana, wishes, write=not is_dry, prune=prune).run()
+        with grafana:
+            outcome = Reconciler(grafana, wanted, write=not is_dry, prune=prune).run()
     except (GrafanaUnreachable, GrafanaRefused, NotGrafana) as broken:
         click.echo(f"floorwatch: {broken}", err=True)
         return EXIT_NO_GRAFANA

@@ -27,6 +27,7 @@ from dashboards.provision.wanted import Dashboard, Folder, RuleGroup, Wanted
 Kind = Literal["folder", "dashboard", "alert rules", "alert rule"]
 Action = Literal["create", "update", "delete"]
 
+FORBIDDEN: Final = 403
 NOT_THERE: Final = 404
 PENDING: Final = 202
 _ABSENT: Final = frozenset({NOT_THERE})
@@ -123,6 +124,8 @@ class Reconciler:
         self._one("folder", wanted.folder.uid, lambda: self._folder(wanted.folder))
         for dashboard in wanted.dashboards:
             self._one("dashboard", dashboard.uid, partial(self._dashboard, dashboard))
+        for uid in wanted.datasources:
+            self._look_for_datasource(uid)
         for group in wanted.groups:
             self._one("alert rules", group.name, partial(self._group, group))
         self._one("dashboard", wanted.tag, self._other_dashboards)
@@ -291,6 +294,15 @@ class Reconciler:
                 return
 
     # -- alert rules ---------------------------------------------------------------------------
+
+    def _look_for_datasource(self, uid: str) -> None:
+        """Tell if it is not there; whoever may not look is not told."""
+        path = f"/api/datasources/uid/{quote(uid, safe='')}"
+        if self._grafana.call("GET", path, but=_ABSENT | {FORBIDDEN}).status == NOT_THERE:
+            self._notes.append(
+                f"there is no data source with the uid {uid!r}, so the alert rules fail until "
+                "there is; --datasource names another"
+            )
 
     def _group(self, group: RuleGroup) -> Iterator[_Step | None]:
         yield self._settle(lambda: self._look_at_group(group))

@@ -1,27 +1,45 @@
-"""The dashboards and alert rules that floorwatch ships, as they were generated."""
+"""What floorwatch ships for a Grafana, as that of one installation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import resources
-from typing import Any, Final
+from typing import Any
 
-import orjson
-import yaml
-
-DASHBOARDS: Final = "grafana/generated"
-ALERTING: Final = "grafana/generated/alerting.yaml"
+from dashboards.alerts.annotations import Places
+from dashboards.alerts.catalogue import GROUPS
+from dashboards.alerts.documents import grafana_rules
+from dashboards.grafana import shipped
+from dashboards.provision.wanted import Wanted, wanted
 
 
-def shipped_dashboards() -> list[dict[str, Any]]:
-    """All dashboards, in the order of their files."""
-    folder = resources.files("dashboards").joinpath(DASHBOARDS)
-    files = [file for file in folder.iterdir() if file.name.endswith(".json")]
-    return [orjson.loads(file.read_bytes()) for file in sorted(files, key=lambda file: file.name)]
+def shipped_to(
+    url: str,
+    name: str,
+    *,
+    alerts: bool,
+    datasource: str | None = None,
+    runbooks: str | None = None,
+) -> Wanted:
+    """The dashboards, and with *alerts* the alert rules, of the installation *name*.
 
+    Args:
+        url: of the Grafana that they go to, for the links of alerts to dashboards.
+        name: the installation's.
+        alerts: whether Grafana is to evaluate the rules itself.
+        datasource: uid of the Prometheus that the rules ask; None for `prometheus`.
+        runbooks: address of the folder of the runbooks; None for that of the shipped files.
 
-def shipped_alerting() -> Mapping[str, Any]:
-    """The alert rules, as Grafana's file provisioning has them."""
-    file = resources.files("dashboards").joinpath(ALERTING)
-    alerting: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return alerting
+    Raises:
+        NotProvisionable: the name makes a uid too long for Grafana.
+    """
+    boards = shipped(name)
+    alerting: dict[str, Any] | None = None
+    if alerts:
+        usual = Places()
+        places = Places(
+            name=name,
+            boards=url,
+            runbooks=usual.runbooks if runbooks is None else runbooks.rstrip("/"),
+            datasource=usual.datasource if datasource is None else datasource,
+        )
+        alerting = grafana_rules(GROUPS, places)
+    return wanted(name, [boards[uid] for uid in sorted(boards)], alerting)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from dashboards.provision.differences import duration_ms
 
-SHIPPED_AS: Final = "floorwatch"
-"""The installation that the shipped files are written for; another name takes its place."""
+USUAL_NAME: Final = "floorwatch"
+"""Of an installation that has no name of its own."""
 
 LONGEST_UID: Final = 40
 """Of anything in Grafana."""
+
+EXPRESSION: Final = "__expr__"
+"""The data source of what Grafana computes itself."""
 
 STEP_S: Final = 10
 """Grafana evaluates rules at multiples of this."""
 
 FOLDER_TITLE: Final = "Floorwatch"
-
-_LINKED: Final = re.compile(r"(/d/)([A-Za-z0-9_-]+)")
 
 
 class NotProvisionable(Exception):
@@ -79,6 +79,13 @@ class Wanted:
         return f"{self.name}-"
 
     @property
+    def datasources(self) -> tuple[str, ...]:
+        """The uids of the data sources that the alert rules ask, each once."""
+        queries = (query for group in self.groups for rule in group.rules for query in rule["data"])
+        uids = dict.fromkeys(query["datasourceUid"] for query in queries)
+        return tuple(uid for uid in uids if uid != EXPRESSION)
+
+    @property
     def tag(self) -> str:
         """What every dashboard of this installation, and no other, is tagged with."""
         return tag_of(self.name)
@@ -86,7 +93,7 @@ class Wanted:
 
 def tag_of(name: str) -> str:
     """The tag by which the dashboards of the installation *name* are known as its own."""
-    return f"{SHIPPED_AS}:{name}"
+    return f"{USUAL_NAME}:{name}"
 
 
 def wanted(
@@ -98,7 +105,7 @@ def wanted(
 
     Args:
         name: of up to 30 characters, as the settings allow.
-        dashboards: classic JSON, as shipped: its uids begin with `floorwatch-`.
+        dashboards: classic JSON; every uid begins with the name.
         alerting: a file of Grafana's alert provisioning, read, with uids that begin with the
             name; None for no alert rules.
 
@@ -106,32 +113,28 @@ def wanted(
         NotProvisionable: a uid is too long, has the wrong beginning or is there twice, or a rule
             is not as Grafana's file provisioning has it.
     """
-    title = FOLDER_TITLE if name == SHIPPED_AS else f"{FOLDER_TITLE} ({name})"
+    title = FOLDER_TITLE if name == USUAL_NAME else f"{FOLDER_TITLE} ({name})"
     folder = Folder(uid=name, title=title)
-    contents = list(dashboards)
-    uids = {content["uid"]: _renamed(content["uid"], name) for content in contents}
-    boards = tuple(_dashboard(content, uids, name, folder.uid) for content in contents)
+    boards = tuple(_dashboard(content, name, folder.uid) for content in dashboards)
     groups: tuple[RuleGroup, ...] = ()
     if alerting is not None:
-        groups = tuple(_group(group, name, folder.uid) for group in alerting["groups"])
-    _require_one_of_each("dashboard", [board.uid for board in boards])
-    _require_one_of_each("alert rule", [rule["uid"] for group in groups for rule in group.rules])
+        groups = tuple(_group(group, folder.uid) for group in alerting["groups"])
+    _require_uids("dashboard", [board.uid for board in boards], name)
+    _require_uids("alert rule", [rule["uid"] for group in groups for rule in group.rules], name)
     _require_one_of_each("rule group", [group.name for group in groups])
     return Wanted(name=name, folder=folder, dashboards=boards, groups=groups)
 
 
-def _renamed(uid: str, name: str) -> str:
-    """The *uid* of a dashboard with the installation's name in place of the shipped one."""
-    if not uid.startswith(f"{SHIPPED_AS}-"):
-        raise NotProvisionable(f"dashboard {uid!r}: expected a uid that begins with {SHIPPED_AS}-")
-    renamed = name + uid.removeprefix(SHIPPED_AS)
-    if len(renamed) > LONGEST_UID:
-        raise NotProvisionable(
-            f"dashboard {renamed!r}: a uid of {len(renamed)} characters, and Grafana takes "
-            f"{LONGEST_UID}; give the installation a name of at most "
-            f"{len(name) - (len(renamed) - LONGEST_UID)} characters"
-        )
-    return renamed
+def _require_uids(kind: str, uids: Sequence[str], name: str) -> None:
+    for uid in uids:
+        if not uid.startswith(f"{name}-"):
+            raise NotProvisionable(f"{kind} {uid!r}: expected a uid that begins with {name}-")
+        if len(uid) > LONGEST_UID:
+            raise NotProvisionable(
+                f"{kind} {uid!r}: a uid of {len(uid)} characters, and Grafana takes {LONGEST_UID}; "
+                f"give the installation a name of at most {len(name) + LONGEST_UID - len(uid)}"
+            )
+    _require_one_of_each(kind, uids)
 
 
 def _require_one_of_each(kind: str, names: Sequence[str]) -> None:
@@ -143,33 +146,15 @@ def _require_one_of_each(kind: str, names: Sequence[str]) -> None:
         )
 
 
-def _linked(value: Any, uids: Mapping[str, str]) -> Any:  # noqa: ANN401 # JSON
-    """*value* with every link to one of our dashboards led to where it is now."""
-    if isinstance(value, str):
-        return _LINKED.sub(lambda link: link[1] + uids.get(link[2], link[2]), value)
-    if isinstance(value, Mapping):
-        return {key: _linked(below, uids) for key, below in value.items()}
-    if isinstance(value, Sequence):
-        return [_linked(below, uids) for below in value]
-    return value
-
-
-def _dashboard(
-    content: Mapping[str, Any], uids: Mapping[str, str], name: str, folder_uid: str
-) -> Dashboard:
+def _dashboard(content: Mapping[str, Any], name: str, folder_uid: str) -> Dashboard:
     """One dashboard, with the tag that makes it ours."""
-    uid = uids[content["uid"]]
-    linked = _linked({key: content[key] for key in content if key not in ("id", "version")}, uids)
-    tag = tag_of(name)
-    tags = [name if each == SHIPPED_AS else each for each in linked.get("tags") or ()]
-    title = linked["title"]
-    if title.startswith(f"{SHIPPED_AS} / "):
-        title = name + title.removeprefix(SHIPPED_AS)
+    kept = {key: value for key, value in content.items() if key not in ("id", "version")}
+    tags = [*(content.get("tags") or ()), tag_of(name)]
     return Dashboard(
-        uid=uid,
-        title=title,
+        uid=content["uid"],
+        title=content["title"],
         folder_uid=folder_uid,
-        content={**linked, "uid": uid, "title": title, "tags": [*tags, tag]},
+        content={**kept, "tags": tags},
     )
 
 
@@ -197,7 +182,7 @@ _HANDLED: Final = frozenset(
 )
 
 
-def _group(group: Mapping[str, Any], name: str, folder_uid: str) -> RuleGroup:
+def _group(group: Mapping[str, Any], folder_uid: str) -> RuleGroup:
     title = str(group["name"])
     try:
         interval_s, rest_ms = divmod(duration_ms(group["interval"]), 1_000)
@@ -212,31 +197,26 @@ def _group(group: Mapping[str, Any], name: str, folder_uid: str) -> RuleGroup:
         name=title,
         folder_uid=folder_uid,
         interval_s=interval_s,
-        rules=tuple(_rule(rule, name, folder_uid, title) for rule in group["rules"]),
+        rules=tuple(_rule(rule, folder_uid, title) for rule in group["rules"]),
     )
 
 
-def _rule(rule: Mapping[str, Any], name: str, folder_uid: str, group: str) -> dict[str, Any]:
+def _rule(rule: Mapping[str, Any], folder_uid: str, group: str) -> dict[str, Any]:
     """*rule* of a provisioning file as the HTTP API takes it.
 
     Beside the names of fields, two things differ: a file has `$$` for `$` outside of annotations
     and queries, and says a panel in two fields where the API has two annotations.
     """
-    title, uid = rule["title"], rule["uid"]
+    title = rule["title"]
     unknown = sorted(set(rule) - _HANDLED)
     if unknown:
         raise NotProvisionable(f"alert rule {title!r}: no such field: {', '.join(unknown)}")
-    if not uid.startswith(f"{name}-") or len(uid) > LONGEST_UID:
-        raise NotProvisionable(
-            f"alert rule {title!r}: uid {uid!r}: expected at most {LONGEST_UID} characters that "
-            f"begin with {name}-"
-        )
     annotations = dict(rule.get("annotations") or {})
     if rule.get("dashboardUid"):
         annotations["__dashboardUid__"] = rule["dashboardUid"]
         annotations["__panelId__"] = str(rule.get("panelId", 0))
     written: dict[str, Any] = {
-        "uid": uid,
+        "uid": rule["uid"],
         "folderUID": folder_uid,
         "ruleGroup": group,
         "noDataState": "NoData",

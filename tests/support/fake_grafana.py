@@ -68,7 +68,7 @@ class FakeGrafana:
 
     Attributes:
         version: whose manners it has.
-        role: of whoever logs in; a `Viewer` may not write.
+        role: of whoever logs in; a `Viewer` may not write, and only an `Admin` sees data sources.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class FakeGrafana:
         self.role = "Editor"
         self.folders: dict[str, dict[str, Any]] = {}
         self.dashboards: dict[str, dict[str, Any]] = {}
+        self.datasources = {"prometheus"}
         self.rules: dict[str, dict[str, Any]] = {}
         self.intervals_s: dict[tuple[str, str], int] = {}
         self.requests: list[Request] = []
@@ -250,6 +251,13 @@ class FakeGrafana:
 
     # -- alert rules ---------------------------------------------------------------------------
 
+    def get_datasource(self, request: Request, at: list[str], query: dict[str, str]) -> Reply:
+        if self.role != "Admin":
+            return 403, {"message": "You'll need additional permissions"}
+        if at[0] not in self.datasources:
+            return 404, {"message": "Data source not found"}
+        return 200, {"uid": at[0], "type": "prometheus"}
+
     def get_rules(self, request: Request, at: list[str], query: dict[str, str]) -> Reply:
         return 200, list(self.rules.values())
 
@@ -377,6 +385,7 @@ _ROUTES: Final[tuple[tuple[str, str, _Route], ...]] = (
     ("POST", "/api/dashboards/db", FakeGrafana.post_dashboard),
     ("DELETE", "/api/dashboards/uid/([^/]+)", FakeGrafana.delete_dashboard),
     ("GET", "/api/search", FakeGrafana.search),
+    ("GET", "/api/datasources/uid/([^/]+)", FakeGrafana.get_datasource),
     ("GET", f"{_PROVISIONING}/alert-rules", FakeGrafana.get_rules),
     ("POST", f"{_PROVISIONING}/alert-rules", FakeGrafana.post_rule),
     ("GET", f"{_PROVISIONING}/alert-rules/([^/]+)", FakeGrafana.get_rule),

@@ -7,13 +7,13 @@ from typing import Any, Final
 from dashboards.provision.wanted import Wanted, wanted
 
 
-def dashboard(slug: str, **more: Any) -> dict[str, Any]:
-    """One with a panel and a link to the wall, in classic JSON."""
+def dashboard(slug: str, name: str = "floorwatch", **more: Any) -> dict[str, Any]:
+    """One with a panel, in classic JSON."""
     return {
         "id": None,
-        "uid": f"floorwatch-{slug}",
-        "title": f"floorwatch / {slug.title()}",
-        "tags": ["floorwatch"],
+        "uid": f"{name}-{slug}",
+        "title": f"{name} / {slug.title()}",
+        "tags": [name],
         "schemaVersion": 42,
         "editable": False,
         "panels": [
@@ -25,7 +25,7 @@ def dashboard(slug: str, **more: Any) -> dict[str, Any]:
                 "fieldConfig": {"defaults": {"decimals": 0, "noValue": ""}, "overrides": []},
             }
         ],
-        "links": [{"title": "Wall", "url": "/d/floorwatch-wall?from=now-1h", "tags": []}],
+        "links": [],
         **more,
     }
 
@@ -67,8 +67,10 @@ def alerting(*groups: dict[str, Any], name: str = "floorwatch") -> dict[str, Any
 
 
 BOARDS: Final = (dashboard("wall"), dashboard("floor-lead"))
+"""Of the installation `floorwatch`."""
 
 
 def wishes(name: str = "floorwatch", *, alerts: bool = True) -> Wanted:
     """What an installation of two dashboards and two alert rules wants."""
-    return wanted(name, BOARDS, alerting(name=name) if alerts else None)
+    boards = [dashboard(slug, name) for slug in ("wall", "floor-lead")]
+    return wanted(name, boards, alerting(name=name) if alerts else None)
