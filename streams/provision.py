@@ -82,7 +82,7 @@ Exit codes: 0 all is as it should be, or has been made so, 1 with --check someth
     "--token-file",
     type=_READABLE,
     metavar="FILE",
-    help=f"Token of a service account, role Editor; else {TOKEN}.",
+    help=f"Token of a service account, role Admin; else {TOKEN}.",
 )
 @click.option(
     "--user",

@@ -39,7 +39,7 @@ _UNTRUSTED: Final = re.compile(r"certificate verify failed: ([^(\]']+)")
 _WHAT_WOULD_DO: Final = {
     400: "it is not as this Grafana takes it",
     401: "it does not know this token or password; give it one that holds",
-    403: "the account may not do this; give it the role Editor, or Admin",
+    403: "the account may not do this; give it the role Admin",
     404: "there is no such thing; is this the address of a Grafana from 10 on, with its path?",
     409: "something is in its place; rename or remove that in Grafana",
     412: "something is in its place, or has just been changed; look at it there, then try again",

@@ -113,7 +113,7 @@ def test_an_error_that_is_no_object_is_told_like_any_other(grafana: FakeGrafana,
     [
         (400, "it is not as this Grafana takes it"),
         (401, "give it one that holds"),
-        (403, "give it the role Editor, or Admin"),
+        (403, "give it the role Admin"),
         (404, "is this the address of a Grafana from 10 on, with its path?"),
         (409, "rename or remove that in Grafana"),
         (412, "look at it there, then try again"),

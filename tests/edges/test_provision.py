@@ -274,6 +274,7 @@ def test_a_rule_is_equal_to_itself_as_grafana_spells_it() -> None:
 
 def test_a_data_source_that_is_not_there_is_told_to_who_may_know(grafana: FakeGrafana) -> None:
     grafana.datasources.clear()
+    grafana.role = "Editor"
 
     assert provision(grafana).notes == ()
     grafana.role = "Admin"
@@ -358,6 +359,16 @@ def test_prune_leaves_what_others_made_even_if_it_looks_like_ours(grafana: FakeG
     assert outcome.changes == ()
     assert len(grafana.dashboards) == 2 + 3
     assert len(grafana.rules) == 2 + 2
+
+
+def test_prune_asks_grafana_itself_for_the_tag_not_its_search(grafana: FakeGrafana) -> None:
+    provision(grafana)
+    copied = copy.deepcopy(grafana.dashboards["floorwatch-wall"])
+    copied["content"] |= {"uid": "floorwatch-mine", "tags": ["mine"]}
+    grafana.dashboards["floorwatch-mine"] = copied
+    grafana.still_found.append({"uid": "floorwatch-mine", "tags": ["floorwatch:floorwatch"]})
+
+    assert provision(grafana, prune=True).changes == ()
 
 
 def test_two_installations_share_a_grafana_and_neither_prunes_the_other(

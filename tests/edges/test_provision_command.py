@@ -162,7 +162,7 @@ def test_what_grafana_refuses_is_one_line_each_and_exit_code_3(grafana: FakeGraf
     lines = refused.stderr.splitlines()
     assert lines[0] == (
         "floorwatch: POST /api/folders: Grafana answers 403 (\"You'll need additional "
-        'permissions"): the account may not do this; give it the role Editor, or Admin'
+        'permissions"): the account may not do this; give it the role Admin'
     )
     assert len(lines) == 7
     assert refused.stdout == "0 as they should be, 0 changed, 7 refused\n"

@@ -79,7 +79,7 @@ class FakeGrafana:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.version = version
-        self.role = "Editor"
+        self.role = "Admin"
         self.folders: dict[str, dict[str, Any]] = {}
         self.dashboards: dict[str, dict[str, Any]] = {}
         self.datasources = {"prometheus"}
@@ -252,7 +252,7 @@ class FakeGrafana:
     # -- alert rules ---------------------------------------------------------------------------
 
     def get_datasource(self, request: Request, at: list[str], query: dict[str, str]) -> Reply:
-        if self.role != "Admin":
+        if self.role == "Editor":
             return 403, {"message": "You'll need additional permissions"}
         if at[0] not in self.datasources:
             return 404, {"message": "Data source not found"}
