@@ -125,7 +125,7 @@ class Reconciler:
         for dashboard in wanted.dashboards:
             self._one("dashboard", dashboard.uid, partial(self._dashboard, dashboard))
         for uid in wanted.datasources:
-            self._look_for_datasource(uid)
+            self._one("alert rules", uid, partial(self._look_for_datasource, uid))
         for group in wanted.groups:
             self._one("alert rules", group.name, partial(self._group, group))
         self._one("dashboard", wanted.tag, self._other_dashboards)
@@ -295,14 +295,15 @@ class Reconciler:
 
     # -- alert rules ---------------------------------------------------------------------------
 
-    def _look_for_datasource(self, uid: str) -> None:
-        """Tell if it is not there; whoever may not look is not told."""
+    def _look_for_datasource(self, uid: str) -> Iterator[_Step | None]:
+        """Tell if it is not there; whoever may not look is not told. There is nothing to do."""
         path = f"/api/datasources/uid/{quote(uid, safe='')}"
         if self._grafana.call("GET", path, but=_ABSENT | {FORBIDDEN}).status == NOT_THERE:
             self._notes.append(
                 f"there is no data source with the uid {uid!r}, so the alert rules fail until "
                 "there is; --datasource names another"
             )
+        yield from ()
 
     def _group(self, group: RuleGroup) -> Iterator[_Step | None]:
         yield self._settle(lambda: self._look_at_group(group))
