@@ -322,7 +322,7 @@ def root_of(url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if "@" in parts.netloc:
+    if "@" in url:  # anywhere: without its scheme, a password is in what looks like the path
         raise BadAddress(
             "an address with a user or password in it: leave them out, and set GRAFANA_TOKEN or "
             "GRAFANA_USER and GRAFANA_PASSWORD"

@@ -337,9 +337,12 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         root_of(url)
 
 
-def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize(
+    "url", ["https://ops:hunter2@grafana.example", "ops:hunter2@grafana", "http:/o:hunter2@[::1"]
+)
+def test_an_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(BadAddress, match="leave them out, and set GRAFANA_TOKEN") as refused:
-        root_of("https://ops:hunter2@grafana.example")
+        root_of(url)
 
     assert "hunter2" not in str(refused.value)
 
