@@ -244,6 +244,8 @@ class Reconciler:
                 lambda: self._save(dashboard, body),
             )
         theirs, meta = answer.body["dashboard"], answer.body["meta"]
+        if meta.get("provisioned") and not between_dashboards(theirs, dashboard.shipped):
+            return None  # a file put it there, as it is shipped: it is the same in any folder
         found = between_dashboards(theirs, dashboard.content)
         if (meta.get("folderUid") or "") != dashboard.folder_uid:
             found.insert(0, Difference("folder", meta.get("folderUid") or "", dashboard.folder_uid))

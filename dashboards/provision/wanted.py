@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from dashboards.provision.differences import duration_ms
 
-USUAL_NAME: Final = "floorwatch"
-"""Of an installation that has no name of its own."""
+PRODUCT: Final = "floorwatch"
 
 LONGEST_UID: Final = 40
 """Of anything in Grafana."""
@@ -19,8 +18,6 @@ EXPRESSION: Final = "__expr__"
 
 STEP_S: Final = 10
 """Grafana evaluates rules at multiples of this."""
-
-FOLDER_TITLE: Final = "Floorwatch"
 
 
 class NotProvisionable(Exception):
@@ -41,12 +38,14 @@ class Dashboard:
 
     Attributes:
         content: without `id` and `version`, which are Grafana's.
+        shipped: the content without our tag, as a file of Grafana's own provisioning has it.
     """
 
     uid: str
     title: str
     folder_uid: str
     content: Mapping[str, Any]
+    shipped: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ class Wanted:
 
 def tag_of(name: str) -> str:
     """The tag by which the dashboards of the installation *name* are known as its own."""
-    return f"{USUAL_NAME}:{name}"
+    return f"{PRODUCT}:{name}"
 
 
 def wanted(
@@ -113,8 +112,7 @@ def wanted(
         NotProvisionable: a uid is too long, has the wrong beginning or is there twice, or a rule
             is not as Grafana's file provisioning has it.
     """
-    title = FOLDER_TITLE if name == USUAL_NAME else f"{FOLDER_TITLE} ({name})"
-    folder = Folder(uid=name, title=title)
+    folder = Folder(uid=name, title=name)
     boards = tuple(_dashboard(content, name, folder.uid) for content in dashboards)
     groups: tuple[RuleGroup, ...] = ()
     if alerting is not None:
@@ -155,6 +153,7 @@ def _dashboard(content: Mapping[str, Any], name: str, folder_uid: str) -> Dashbo
         title=content["title"],
         folder_uid=folder_uid,
         content={**kept, "tags": tags},
+        shipped=kept,
     )
 
 

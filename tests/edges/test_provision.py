@@ -450,12 +450,26 @@ def test_a_dashboard_of_the_same_title_in_the_folder_of_an_old_grafana_is_not_re
     assert outcome.equal == 3
 
 
-def test_a_dashboard_that_comes_from_a_file_is_left_and_told(grafana: FakeGrafana) -> None:
+def test_a_dashboard_that_a_file_put_there_as_shipped_is_as_it_should_be(
+    grafana: FakeGrafana,
+) -> None:
+    provision(grafana)
+    kept = grafana.dashboards["floorwatch-wall"]
+    kept["meta"] |= {"provisioned": True, "folderUid": "from-files"}
+    kept["content"]["tags"] = ["floorwatch"]
+
+    outcome = provision(grafana)
+
+    assert outcome.faults == outcome.changes == ()
+    assert outcome.equal == 4
+
+
+def test_a_dashboard_that_comes_from_a_file_and_differs_is_left_and_told(
+    grafana: FakeGrafana,
+) -> None:
     provision(grafana)
     kept = grafana.dashboards["floorwatch-wall"]
     kept["meta"]["provisioned"] = True
-    assert provision(grafana).faults == ()  # equal is equal
-
     kept["content"]["title"] = "Older"
     outcome = provision(grafana)
 

@@ -102,7 +102,7 @@ def test_alert_rules_stay_out_unless_they_are_asked_for(grafana: FakeGrafana) ->
 def test_check_exits_1_where_something_differs_and_changes_nothing(grafana: FakeGrafana) -> None:
     empty = run(grafana, "--check")
     assert empty.exit_code == 1
-    assert "would create  folder floorwatch (Floorwatch)" in empty.stdout
+    assert "would create  folder floorwatch (floorwatch)" in empty.stdout
     assert grafana.writes == []
 
     run(grafana)
