@@ -144,9 +144,9 @@ def provision_command(
 
     Only what differs is written, so a second run changes nothing. All uids begin with the
     installation's name, which is also the uid of its folder and part of a tag: two installations
-    share a Grafana, and --prune leaves alone what others have made. The dashboards and rules stay
-    open to changes in Grafana; --check finds them, the next run takes them back. A secret is read
-    from a file or a variable, and never shown.
+    share a Grafana, and --prune leaves alone what others have made. What somebody
+    has changed there is found by --check and taken back by the next run. A secret is read from a
+    file or a variable, and never shown.
     """
     for option, value in (("--datasource", datasource), ("--runbooks", runbooks)):
         if value is not None and not alerts:
