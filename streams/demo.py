@@ -6,13 +6,11 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,7 +20,15 @@ from typing import Final, NamedTuple
 import click
 import orjson
 
-from streams import leash
+from streams.demo_alerts import (
+    ALERTMANAGER_PORT,
+    NOT_BUILT,
+    PROMETHEUS_PORT,
+    Ports,
+    alerts_beside,
+    find_programs,
+)
+from streams.leashed import EndedByItself, Leashed
 from streams.local_kafka import LocalKafka
 from streams.parameters import DURATION
 from streams.producing import Outlet, Producer
@@ -41,8 +47,6 @@ CYCLES: Final = 12
 
 LIVE_WITHIN_S: Final = 180.0
 LOOKS_EVERY_S: Final = 0.2
-WORKER_ENDS_WITHIN_S: Final = 6.0
-LINES_KEPT: Final = 15
 
 EXIT_BROKEN: Final = 1
 EXIT_SIGNAL: Final = 128
@@ -82,7 +86,15 @@ NAMES: Final = {
 
 
 class DemoBroken(RuntimeError):
-    """A part of the demo has ended by itself; the text has its last words."""
+    """The demo does not come up; the text says what its worker says."""
+
+
+class Alerts(NamedTuple):
+    """What tells that something fires, and where it is."""
+
+    programs: tuple[Leashed, ...]
+    prometheus: str
+    alertmanager: str
 
 
 class _Ended(BaseException):
@@ -98,6 +110,7 @@ class _Ended(BaseException):
     epilog="""\b
 Examples:
   floorwatch demo
+  floorwatch demo --alerts
   floorwatch demo --for 10m --port 8080
   floorwatch demo --bootstrap localhost:9092
 
@@ -114,11 +127,21 @@ Exit codes: 0 over after --for, 1 a part of it ended by itself, 2 a wrong option
     metavar="PORT",
     help="Of the wall; the next free one where it is taken.",
 )
+@click.option(
+    "--alerts",
+    is_flag=True,
+    help="Prometheus and Alertmanager beside it, where `make programs` has built them.",
+)
 @click.option("--for", "length_ms", type=DURATION, help="End so long after the wall is live.")
 @click.option("--rate", type=float, default=1.0, show_default=True, help="Size of the centre.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same, the same centre.")
 def demo_command(
-    bootstrap: str | None, port: int, length_ms: int | None, rate: float, seed: int
+    bootstrap: str | None,
+    port: int,
+    alerts: bool,
+    length_ms: int | None,
+    rate: float,
+    seed: int,
 ) -> int:
     """Show a contact centre live on a wall, all of it on this machine.
 
@@ -129,11 +152,11 @@ def demo_command(
     began_s = time.monotonic()
     try:
         with _ending_on_signals():
-            _run(bootstrap, port, length_ms, rate, seed, began_s)
+            _run(bootstrap, port, alerts, length_ms, rate, seed, began_s)
     except _Ended as ended:
         _say("ended")
         return EXIT_SIGNAL + ended.number
-    except DemoBroken as broken:
+    except (DemoBroken, EndedByItself) as broken:
         click.echo(f"floorwatch: {broken}", err=True)
         return EXIT_BROKEN
     return 0
@@ -142,6 +165,7 @@ def demo_command(
 def _run(
     bootstrap: str | None,
     asked_port: int,
+    alerts: bool,
     length_ms: int | None,
     rate: float,
     seed: int,
@@ -155,12 +179,15 @@ def _run(
     with contextlib.ExitStack() as parts:
         address = bootstrap or parts.enter_context(_own_kafka())
         variables = worker_variables(name, address, port, zone)
+        beside = parts.enter_context(alerts_of_the_demo(port)) if alerts else None
+        if beside is not None:
+            variables["FLOORWATCH_ALERTMANAGER"] = beside.alertmanager
         settings = load_settings(None, variables)
         if bootstrap is not None:
             parts.callback(_remove, settings)
         topics = ensure_topics(settings, PARTITIONS)
         _say("starting the worker")
-        worker = parts.enter_context(Worker(variables))
+        running = [parts.enter_context(worker(variables)), *(beside.programs if beside else ())]
         producer = parts.enter_context(Producer(settings.bootstrap, topics))
         outlet = Outlet(producer, settings.topics)
         live_ms = _now_ms()
@@ -168,7 +195,7 @@ def _run(
         play(simulation, outlet, live_ms)
         _say(f"played the past hour: {outlet.given:,} events")
         wall = parts.enter_context(Wall(port))
-        _play_on(simulation, outlet, live_ms, worker, wall, length_ms, began_s)
+        _play_on(simulation, outlet, live_ms, running, beside, wall, length_ms, began_s)
 
 
 def _simulation(live_ms: int, zone: tzinfo, *, rate: float, seed: int) -> Simulation:
@@ -198,7 +225,8 @@ def _play_on(
     simulation: Simulation,
     outlet: Outlet,
     live_ms: int,
-    worker: Worker,
+    running: Sequence[Leashed],
+    beside: Alerts | None,
     wall: Wall,
     length_ms: int | None,
     began_s: float,
@@ -206,7 +234,8 @@ def _play_on(
     """Play as time passes, and say what happens, until the time is up.
 
     Raises:
-        DemoBroken: the worker has ended, or shows nothing for `LIVE_WITHIN_S` seconds.
+        EndedByItself: the worker, or what was started beside it, has ended.
+        DemoBroken: the worker shows nothing for `LIVE_WITHIN_S` seconds.
         BrokerUnreachable: Kafka has stopped answering.
     """
     patient_until_s = time.monotonic() + LIVE_WITHIN_S
@@ -217,14 +246,16 @@ def _play_on(
     while ends_s is None or time.monotonic() < ends_s:
         time.sleep(STEP_S)
         play(simulation, outlet, _now_ms())
-        worker.require_running()
+        for program in running:
+            program.require_running()
         if not is_told and wall.live_at_s is not None:
             is_told = True
-            _tell_where_to_look(wall.live_at_s - began_s, wall.port)
+            _tell_where_to_look(wall.live_at_s - began_s, wall.port, beside)
             if length_ms is not None:
                 ends_s = time.monotonic() + length_ms / 1000
         if not is_told and time.monotonic() > patient_until_s:
-            raise DemoBroken(f"the wall shows nothing yet; the worker says:\n{worker.last_words()}")
+            said = running[0].last_words()
+            raise DemoBroken(f"the wall shows nothing yet; the worker says:\n{said}")
         if _now_ms() >= begins_ms:
             _say(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {told}")
             begins_ms, told = next(troubles)
@@ -238,12 +269,14 @@ def _told_troubles(live_ms: int) -> Iterator[tuple[int, str]]:
     yield sys.maxsize, ""
 
 
-def _tell_where_to_look(after_s: float, port: int) -> None:
+def _tell_where_to_look(after_s: float, port: int, beside: Alerts | None) -> None:
     _say(f"the wall is live after {after_s:.1f} s:\n")
     _say(f"    http://{HOST}:{port}/\n")
     _say("In a minute nine in ten agents of Support leave for four minutes. Watch its tile: the")
     _say("longest wait grows, service level falls, and it turns to trouble and moves to the front.")
     _say(f"A click on a tile shows the queue. Figures: http://{HOST}:{port}/api/v1/floor, /metrics")
+    if beside is not None:
+        _say(f"What fires is on the wall too: {beside.prometheus}/alerts, {beside.alertmanager}/")
     _say("Ctrl-C ends it all and leaves nothing behind.")
 
 
@@ -283,74 +316,18 @@ def free_port(first: int) -> int:
     raise click.UsageError(f"no port from {first} on is free; name another --port")
 
 
-class Worker:
-    """`floorwatch worker` as a process of its own, which ends when this one does.
-
-    A context manager: leaving it ends the worker, gently if that takes no longer than
-    `WORKER_ENDS_WITHIN_S` seconds.
-
-    Args:
-        variables: its settings; none of this process's own reach it.
-    """
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-        self._words: deque[str] = deque(maxlen=LINES_KEPT)
-
-    def __enter__(self) -> Worker:
-        """Start it; it may take seconds to come up."""
-        ours = str(Path(__file__).parents[1])
-        inherited = {
-            key: value for key, value in os.environ.items() if not key.startswith("FLOORWATCH_")
-        }
-        paths = [ours, *filter(None, [inherited.get("PYTHONPATH")])]
-        command = [sys.executable, "-P", "-m", "streams.cli", "worker"]
-        self._process = subprocess.Popen(  # noqa: S603 # our own worker, no shell
-            [sys.executable, "-I", leash.__file__, *command],
-            env={**inherited, **self._variables, "PYTHONPATH": os.pathsep.join(paths)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # a terminal's Ctrl-C is for the demo, which ends the worker
-        )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """End it."""
-        process = self._process
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(WORKER_ENDS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self._listener.join()
-        if process.stdout is not None:
-            process.stdout.close()
-
-    def require_running(self) -> None:
-        """Do nothing while it runs.
-
-        Raises:
-            DemoBroken: it has ended.
-        """
-        if self._process.poll() is not None:
-            self._listener.join()
-            raise DemoBroken(f"the worker ended by itself; it said:\n{self.last_words()}")
-
-    def last_words(self) -> str:
-        """The last lines that it wrote."""
-        return "".join(self._words).rstrip()
-
-    def _listen(self) -> None:
-        if self._process.stdout is not None:
-            self._words.extend(self._process.stdout)
+def worker(variables: Mapping[str, str]) -> Leashed:
+    """`floorwatch worker` with the settings *variables*; none of this process's own reach it."""
+    ours = str(Path(__file__).parents[1])
+    inherited = {
+        key: value for key, value in os.environ.items() if not key.startswith("FLOORWATCH_")
+    }
+    paths = [ours, *filter(None, [inherited.get("PYTHONPATH")])]
+    return Leashed(
+        "the worker",
+        [sys.executable, "-P", "-m", "streams.cli", "worker"],
+        environment={**inherited, **variables, "PYTHONPATH": os.pathsep.join(paths)},
+    )
 
 
 class Wall:
@@ -401,6 +378,22 @@ def _figures(port: int) -> list[object] | None:
         return None
     counts = ("offered", "answered", "abandoned", "left", "waiting")
     return [[entry[count] for count in counts] for entry in floor["entries"]]
+
+
+@contextlib.contextmanager
+def alerts_of_the_demo(worker_port: int) -> Iterator[Alerts | None]:
+    """Prometheus and Alertmanager, running; None, and a line that says so, without them."""
+    programs = find_programs()
+    if programs is None:
+        _say(NOT_BUILT)
+        yield None
+        return
+    ports = Ports(worker_port, free_port(PROMETHEUS_PORT), free_port(ALERTMANAGER_PORT))
+    _say("starting Prometheus and Alertmanager")
+    with alerts_beside(programs, ports) as running:
+        yield Alerts(
+            running, f"http://{HOST}:{ports.prometheus}", f"http://{HOST}:{ports.alertmanager}"
+        )
 
 
 @contextlib.contextmanager

@@ -460,7 +460,7 @@ def test_a_dashboard_that_a_file_put_there_as_shipped_is_as_it_should_be(
 
     outcome = provision(grafana)
 
-    assert outcome.faults == outcome.changes == ()
+    assert (outcome.faults, outcome.changes) == ((), ())
     assert outcome.equal == 4
 
 

@@ -9,15 +9,17 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import orjson
 import pytest
 
+from requirements.build_programs import built
 from streams.demo import NAMES, TROUBLES, free_port, worker_variables
+from streams.demo_alerts import ALERTMANAGER, PROMETHEUS
 from streams.local_kafka import LocalKafka
 from streams.settings import load_settings
 from streams.simulator import default_centre, zone_where_it_is
@@ -25,6 +27,7 @@ from streams.topics import look
 from tests.support.commands import COMMAND, surroundings
 
 PATIENCE_S = 180.0
+AN_ALERT = {"alertname": "FloorwatchPlanted", "severity": "critical", "queue": "support"}
 
 
 class Demo:
@@ -121,6 +124,51 @@ def test_the_wall_is_live_with_the_past_hour_played_and_all_is_gone_in_the_end(
     assert offered(after) > offered(before)
     assert demo.wait() == 0
     assert demo.remains() == []
+
+
+def test_with_alerts_the_wall_shows_what_fires_and_nothing_of_it_is_left(
+    tmp_path: Path, demos: list[Demo]
+) -> None:
+    for program in (PROMETHEUS, ALERTMANAGER):
+        built(program)
+    demo = Demo(tmp_path / "scratch", "--alerts", "--port", str(free_port(26_066)))
+    demos.append(demo)
+
+    found = demo.say(r"What fires is on the wall too: (http\S+)/alerts, (http\S+)/")
+    _post(f"{found[2]}/api/v2/alerts", [{"labels": AN_ALERT, "annotations": {}}])
+    _until(lambda: _read(f"{found[1]}/api/v1/targets?state=active"), _is_scraped)
+    _until(demo.floor, lambda floor: AN_ALERT["alertname"] in str(floor))
+    rules = _read(f"{found[1]}/api/v1/rules")["data"]["groups"]
+    demo.process.send_signal(signal.SIGINT)
+
+    assert [rule["health"] for group in rules for rule in group["rules"]].count("err") == 0
+    assert demo.wait() == 128 + signal.SIGINT
+    assert demo.remains() == []
+
+
+def _post(url: str, body: object) -> None:
+    """Send *body* as JSON, once somebody listens."""
+    request = Request(  # noqa: S310 # ours
+        url, orjson.dumps(body), {"Content-Type": "application/json"}
+    )
+    with urlopen(request, timeout=10) as answer:  # noqa: S310 # ours
+        assert answer.status == 200
+
+
+def _read(url: str) -> dict[str, Any]:
+    with urlopen(url, timeout=10) as answer:  # noqa: S310 # ours
+        return dict(orjson.loads(answer.read()))
+
+
+def _until(look: Callable[[], dict[str, Any]], is_there: Callable[[dict[str, Any]], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_there(seen := look()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.5)
+
+
+def _is_scraped(targets: dict[str, Any]) -> bool:
+    return [each["health"] for each in targets["data"]["activeTargets"]] == ["up"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
