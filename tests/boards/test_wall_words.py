@@ -167,6 +167,7 @@ def test_trouble_is_heard_only_by_those_who_want_it_and_once(screen: OpenScreen)
     wall.wait_for_frames(5)
 
     assert page.evaluate("tones") == 2
+    assert wall.complaints == []
 
 
 def test_the_browsers_language_is_spoken_unless_the_address_asks_for_another(
