@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from aiokafka.errors import KafkaError
 
+from streams.backoff import Backoff
 from streams.core.frame import Frame
 from streams.core.frame_codec import FrameLog, FrameWriter
 from streams.core.steps import Steps
@@ -54,7 +54,7 @@ class FloorExchange:
         self._writers: dict[tuple[TP, int], FrameWriter] = {}
         self._cleaned: set[tuple[TP, int]] = set()
         self._writing: asyncio.Task[None] | None = None
-        self._wait_s = 0.0
+        self._backoff = Backoff(RETRY_FROM_S, RETRY_TO_S)
         self._not_before_s = 0.0
 
     def epoch(self, tp: TP) -> int:
@@ -143,16 +143,15 @@ class FloorExchange:
             await self._log.stop()
 
     def _wrote(self) -> None:
-        if self._wait_s:
+        if self._backoff.failures:
             log.warning("the floor is told again")
-        self._wait_s = 0.0
+        self._backoff.succeeded()
 
     def _failed(self, why: BaseException) -> None:
         """Say so once, and leave more and more time before the next attempt."""
-        if not self._wait_s:
+        if not self._backoff.failures:
             log.warning("the floor is not told at present: %r", why)
-        self._wait_s = min(RETRY_TO_S, 2 * self._wait_s or RETRY_FROM_S)
-        self._not_before_s = time.monotonic() + self._wait_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads workers
+        self._not_before_s = time.monotonic() + self._backoff.failed()
 
     async def _clean(self, mine: set[tuple[TP, int]]) -> None:
         """Remove what owners before have written, once a snapshot shows that we hold it."""

@@ -7,7 +7,6 @@ know it yet stand beside those of the new one and can be told from them.
 import asyncio
 import contextlib
 import logging
-import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -16,13 +15,12 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.backoff import Backoff
 from streams.own_producer import OwnProducer
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
 
-RETRY_FROM_S: Final = 0.2
-RETRY_TO_S: Final = 10.0
 SENT_WITHIN_S: Final = 5.0
 
 _KEY: Final = re.compile(rb"([A-Za-z0-9._-]+)/(\d+)/(\d+)/([a-z0-9.]+)")
@@ -97,14 +95,16 @@ class FloorLog:
 
     async def read(self) -> None:
         """Read the topic from its beginning, and go on for ever."""
-        wait_s = RETRY_FROM_S
+        backoff = Backoff()
         while True:
+            heard_at = self.heard_at
             try:
                 await self._read()
             except (KafkaError, OSError) as exc:
                 log.warning("the floor is not read at present: %r", exc)
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
-            wait_s = min(RETRY_TO_S, 2 * wait_s)
+            if self.heard_at != heard_at:
+                backoff.succeeded()
+            await backoff.wait()
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=100, **self._client)

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import itertools
 import logging
-import random
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from streams.backoff import Backoff
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ KEPT_BYTES: Final = 65_536
 
 OVERHEAD_BYTES: Final = 512
 SEND_AT_ONCE: Final = 500
-RETRY_FROM_S: Final = 0.2
-RETRY_TO_S: Final = 10.0
 STOP_WITHIN_S: Final = 3.0
 
 
@@ -170,7 +168,7 @@ class RejectedRecords:
         self._raise_what_ended_it()
 
     async def _write(self) -> None:
-        wait_s = RETRY_FROM_S
+        backoff = Backoff()
         while True:
             await self._work.wait()
             written = self.written
@@ -179,7 +177,8 @@ class RejectedRecords:
                 await producer.start()
                 await self._write_with(producer)
             except (KafkaError, OSError) as exc:
-                wait_s = RETRY_FROM_S if self.written > written else min(RETRY_TO_S, 2 * wait_s)
+                if self.written > written:
+                    backoff.succeeded()
                 log.warning(
                     "%d rejected records wait to be written to %s: %r",
                     self.waiting,
@@ -189,7 +188,7 @@ class RejectedRecords:
             finally:
                 with contextlib.suppress(KafkaError, OSError):
                     await producer.stop()
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
+            await backoff.wait()
 
     async def _write_with(self, producer: AIOKafkaProducer) -> None:
         while True:

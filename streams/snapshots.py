@@ -10,7 +10,6 @@ import contextlib
 import gc
 import itertools
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from zlib import crc32
 
 from aiokafka.errors import KafkaError
 
+from streams.backoff import Backoff
 from streams.core.partition import Partition
 from streams.core.snapshot import Cutter, Restorer, SnapshotUnusable
 from streams.ledger import (
@@ -228,7 +228,7 @@ class Snapshots:
 
     async def keep(self, source: Source) -> None:
         """Write snapshots for ever, of one partition after the other."""
-        wait_s = RETRY_FROM_S
+        backoff = Backoff(RETRY_FROM_S, RETRY_TO_S)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for owned in list(self._owned.values()):
@@ -236,13 +236,12 @@ class Snapshots:
                     continue
                 try:
                     await self._write_if_new(owned, source)
-                    wait_s = RETRY_FROM_S
+                    backoff.succeeded()
                 except (KafkaError, OSError) as exc:
                     owned.cutter.forget()
                     await self._state.stop()
                     log.warning("a snapshot is not written yet: %r", exc)
-                    await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                    wait_s = min(RETRY_TO_S, 2 * wait_s)
+                    await backoff.wait()
 
     async def _write_if_new(self, owned: _Owned, source: Source) -> None:
         """Write a snapshot unless the newest one of this epoch already holds all that was read."""

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 from zlib import crc32
@@ -11,6 +10,7 @@ from zlib import crc32
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.backoff import Backoff
 from streams.ledger import Ledger, claim_key, of_partitions
 from streams.own_producer import OwnProducer
 from streams.reader import TP
@@ -19,8 +19,6 @@ from streams.topic_identity import TopicIdentity, identities
 log = logging.getLogger(__name__)
 
 FETCH_BYTES: Final = 8 << 20
-RETRY_FROM_S: Final = 0.2
-RETRY_TO_S: Final = 10.0
 
 
 class StateLog:
@@ -63,15 +61,14 @@ class StateLog:
         Returns:
             The ledger of each partition, read beyond the claim, which it names as the newest.
         """
-        wait_s = RETRY_FROM_S
+        backoff = Backoff()
         while True:
             try:
                 return await self._take_over(epochs)
             except (KafkaError, OSError) as exc:
                 log.warning("the state of %d partitions is not read yet: %r", len(epochs), exc)
                 await self.stop()
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
-            wait_s = min(RETRY_TO_S, 2 * wait_s)
+            await backoff.wait()
 
     async def send(self, tp: TP, key: bytes, value: bytes | None) -> "asyncio.Future[Any]":
         """Hand a record of *tp* to the client; the future is its acknowledgement.
@@ -100,7 +97,7 @@ class StateLog:
 
     async def topics(self, names: Collection[str]) -> Mapping[str, TopicIdentity]:
         """Which topics *names* are. Tries until the broker answers and all are there."""
-        wait_s = RETRY_FROM_S
+        backoff = Backoff()
         while True:
             try:
                 found = await identities((await self._connected()).client, names)
@@ -109,8 +106,7 @@ class StateLog:
             except (KafkaError, OSError) as exc:
                 log.warning("the source topics are not looked up yet: %r", exc)
                 await self.stop()
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
-            wait_s = min(RETRY_TO_S, 2 * wait_s)
+            await backoff.wait()
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = await self._producer.connected()

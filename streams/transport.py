@@ -19,7 +19,6 @@ Four things are ours and not Faust's:
 import asyncio
 import contextlib
 import logging
-import random
 import signal
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -34,6 +33,7 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     IllegalStateError,
+    KafkaConnectionError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -47,6 +47,7 @@ from mode import CrashingSupervisor, Service, get_logger
 from mode.threads import ServiceThread, WorkerThread
 from mode.utils.futures import maybe_async
 
+from streams.backoff import Backoff
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
 from streams.topic_identity import (
     PartitionsChanged,
@@ -72,8 +73,6 @@ DRAINED_WITHIN_S: Final = 2.0
 COMMIT_EVERY_S: Final = 5.0
 COMMIT_WITHIN_S: Final = 2.0
 STOP_WITHIN_S: Final = 8.0
-RETRY_FROM_S: Final = 0.2
-RETRY_TO_S: Final = 10.0
 CLIENT_RETRY_MS: Final = 500
 METADATA_EVERY_MS: Final = 10_000
 """A group that formed while the broker was away shares out nothing until its leader looks again."""
@@ -496,7 +495,7 @@ class _Consumer(driver.Consumer):
         silent_since: float | None = None
         while not self.should_stop:
             await self.sleep(ENDS_EVERY_S)
-            if not self.client.started or self.client.should_stop:
+            if not self.client.is_connected or self.client.should_stop:
                 continue
             asked_at = monotonic()
             self.looking = asyncio.ensure_future(self._look_for_the_ends(asked_at))
@@ -556,10 +555,21 @@ class _Client(driver.AIOKafkaConsumerThread):
     app: App
     consumer: _Consumer
     aiokafka: AIOKafkaConsumer
+    is_connected = False
 
     async def on_start(self) -> None:
-        await super().on_start()
-        self.aiokafka._fetcher._records = _Prefetched()
+        """Connect, as often as it takes: the broker that was there a moment ago may be away."""
+        backoff = Backoff()
+        while not self.should_stop:
+            try:
+                await super().on_start()
+                self.aiokafka._fetcher._records = _Prefetched()
+                self.is_connected = True
+                return
+            except KafkaConnectionError as exc:
+                log.warning("Kafka does not answer: %s", exc)
+                await self.aiokafka.stop()
+                await self.sleep(backoff.failed())
 
     async def on_thread_stop(self) -> None:
         """Ask nothing more, or a connection is opened behind those that are closed."""
@@ -676,14 +686,13 @@ class _Client(driver.AIOKafkaConsumerThread):
 
     async def answered(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What the broker says to *ask*, which is asked until it answers."""
-        wait_s = RETRY_FROM_S
+        backoff = Backoff()
         while True:
             try:
                 return await ask()
             except KafkaError as exc:
                 log.warning("Kafka does not say where the partitions begin and end: %r", exc)
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers
-            wait_s = min(RETRY_TO_S, 2 * wait_s)
+            await backoff.wait()
 
     def on_crash(self, msg: str, *fmt: object, **kwargs: object) -> None:
         log.error("the Kafka client ended: %s", msg.format(*fmt))

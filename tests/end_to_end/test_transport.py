@@ -18,6 +18,7 @@ from streams.topic_creation import create_topics
 from streams.topic_identity import PartitionsChanged
 from streams.topics import BrokerUnreachable, TopicMissing, remove_topics
 from streams.transport import TransportOptions, create_app, health, positions, run
+from tests.support.proxy import Proxy
 
 from .conftest import NewTopics
 
@@ -495,6 +496,28 @@ async def test_an_address_where_no_kafka_answers_is_named(unique: str) -> None:
 
     with pytest.raises(BrokerUnreachable, match=r"no Kafka answers at 127\.0\.0\.1:1 "):
         await run(create_app(options, Notebook()), asyncio.Event())
+
+
+async def test_a_broker_that_goes_away_while_a_worker_starts_is_waited_for(
+    kafka: LocalKafka, new_topics: NewTopics, unique: str
+) -> None:
+    topic = new_topics({"calls": 1})["calls"]
+    await produce(kafka, topic, {0: numbered(3)})
+    sink = Notebook()
+    with Proxy() as proxy:
+        options = TransportOptions(name=unique, bootstrap=proxy.bootstrap, topics=(topic,))
+        app = create_app(options, sink)
+        starting = asyncio.create_task(app.start())
+        try:
+            await asyncio.sleep(1.0)
+            assert not starting.done()
+            assert sink.count == 0
+
+            proxy.target = int(kafka.bootstrap.rpartition(":")[2])
+            await until(lambda: sink.count == 3)
+        finally:
+            await app.stop()
+            starting.cancel()
 
 
 async def test_a_worker_leaves_nothing_in_its_folder(
