@@ -70,8 +70,8 @@ def _warning(
 
 _WAITING: Final = of_queue(m.CONTACTS_WAITING, channel=STAYS_ON_THE_LINE)
 _CLOSED: Final = (
-    f"({_WAITING} > 0 and {of_queue(m.QUEUE_SCHEDULED_OPEN)} == 0\n"
-    f"or {_WAITING} > 0 and on ({LINE}) {of_line(m.QUEUE_OPEN)} == 0)"
+    f"(\n{_WAITING} > 0 and {of_queue(m.QUEUE_SCHEDULED_OPEN)} == 0\n"
+    f"or {_WAITING} > 0 and on ({LINE}) {of_line(m.QUEUE_OPEN)} == 0\n)"
 )
 
 FLOOR_WARNINGS: Final = (
@@ -157,8 +157,8 @@ FLOOR_WARNINGS: Final = (
     _warning(
         "NoArrivals",
         on_the_floor(
-            f"{window_contacts('60m', 'offered')} > 3 * {VOLUME_FLOOR}",
-            f"{window_contacts('15m', 'offered')} == 0",
+            f"{of_queue(m.WINDOW_CONTACTS, window='60m', outcome='offered')} > 3 * {VOLUME_FLOOR}",
+            f"{of_queue(m.WINDOW_CONTACTS, window='15m', outcome='offered')} == 0",
         ),
         told="nobody in 15 min after {{ $value }} in 60 min",
         meaning="A queue that had visitors all along has had none for 15 minutes, inside its"

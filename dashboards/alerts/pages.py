@@ -7,15 +7,17 @@ from typing import Final
 from dashboards.alerts.promql import (
     INSTALLATION,
     LINE,
+    QUEUE,
     VOLUME_FLOOR,
     age,
     burning,
     by_own_formula,
+    most_staffed,
     of_line,
     of_queue,
     on_the_floor,
     rise,
-    staffed_agents,
+    series,
 )
 from dashboards.alerts.rule import PREFIX, Alert
 from dashboards.alerts.summaries import (
@@ -39,7 +41,7 @@ LONGEST_WAIT: Final = on_the_floor(
     f"{age(m.OLDEST_WAITING)} > {of_queue(m.LONGEST_WAIT_LIMIT, severity='critical')}"
 )
 NOBODY_STAFFED: Final = on_the_floor(
-    f"{of_queue(m.CONTACTS_WAITING)} > 0", f"on ({LINE}) {staffed_agents()} == 0"
+    f"{of_queue(m.CONTACTS_WAITING)} > 0", f"on ({LINE}) {most_staffed()} == 0"
 )
 LEVEL_15M: Final = by_own_formula(m.SERVICE_LEVEL, "15m")
 LEVEL_5M: Final = (
@@ -51,7 +53,7 @@ LEVEL_BURNS: Final = on_the_floor(
     f"{by_own_formula(m.SERVICE_LEVEL_CONTACTS, '15m')} >= {VOLUME_FLOOR}",
 )
 OUT_OF_SERVICE: Final = on_the_floor(
-    f"{of_queue(m.QUEUE_SCHEDULED_OPEN)}\n"
+    f"group by ({QUEUE}) ({series(m.QUEUE_SCHEDULED_OPEN)})\n"
     f"* on ({LINE}) group_left () (time() - {of_line(m.QUEUE_OUT_OF_SERVICE_SINCE)})"
 )
 TROUBLE: Final = (LONGEST_WAIT, NOBODY_STAFFED, LEVEL_BURNS, OUT_OF_SERVICE)

@@ -26,9 +26,11 @@ _BEHIND: Final = f"max by ({INSTALLATION}) ({series(m.EVENT_LAG)}) > {BEHIND_S}"
 _LAG: Final = f"max by ({PARTITION}) ({series(m.EVENT_LAG)})"
 _REST: Final = f"max by ({PARTITION}) (predict_linear({series(m.PARTITION_LAG, over='5m')}, 900))"
 _UNREAD: Final = f"sum by ({INSTALLATION}, topic) ({series(m.PARTITION_LAG)})"
-_READ: Final = f"sum by ({INSTALLATION}, topic) (rate({series(m.EVENTS, over='2m')}))"
+_READ: Final = f"max by ({INSTALLATION}, topic) (rate({series(m.EVENTS, over='2m')}))"
+_REJECTING: Final = f"max by ({INSTALLATION}) (rate({series(m.EVENTS_REJECTED, over='2m')}))"
 _REJECTED: Final = f"sum by ({INSTALLATION}) (increase({series(m.EVENTS_REJECTED, over='5m')}))"
-_GOOD: Final = f"sum by ({INSTALLATION}) (increase({series(m.EVENTS, over='5m')}))"
+_EVERYTHING: Final = f'{{__name__=~"{m.EVENTS.name}|{m.EVENTS_REJECTED.name}"}}'
+_ALL: Final = f"sum by ({INSTALLATION}) (increase({_EVERYTHING}[5m]))"
 _NAMED: Final = 'up{job=~".*floorwatch.*"}'
 
 
@@ -78,14 +80,14 @@ PIPELINE: Final = (
     ),
     _alert(
         "Stalled",
-        f"{_UNREAD} > 0\nunless {_READ} > 0\nunless on ({INSTALLATION}) {_REJECTED} > 0",
+        f"{_UNREAD} > 0\nunless {_READ} > 0\nunless on ({INSTALLATION}) {_REJECTING} > 0",
         severity="critical",
         told="{{ $labels.topic }}: {{ $value }} records unread and none read",
         meaning="There are records to read on a topic, and no worker has read one for two minutes.",
     ),
     _alert(
         "RejectsSurge",
-        f"{_REJECTED} / ({_REJECTED} + ({_GOOD} or 0 * {_REJECTED})) > {REJECTED_SHARE}",
+        f"{_REJECTED} / {_ALL} > {REJECTED_SHARE}",
         severity="warning",
         told="{{ $value | humanizePercentage }} of records rejected in 5 min",
         meaning="More than one record in a hundred cannot be read. They are kept on the topic of"

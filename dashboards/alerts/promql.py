@@ -53,15 +53,16 @@ def age(metric: Metric, /, **matchers: str) -> str:
 def by_own_formula(metric: Metric, window: str) -> str:
     """*metric* over *window* by the formula that the queue is judged by, as the wall shows it."""
     level = f"max by ({QUEUE}, formula) ({series(metric, window=window)})"
-    own = f"max by ({QUEUE}, formula) ({series(m.SERVICE_LEVEL_FORMULA)})"
-    return f"max by ({QUEUE}) ({level} * {own})"
+    own = f"group by ({QUEUE}, formula) ({series(m.SERVICE_LEVEL_FORMULA)})"
+    return f"max by ({QUEUE}) ({level} and {own})"
 
 
 def rise(metric: Metric, over: str, /, **matchers: str) -> str:
-    """By how much the counter *metric* rose, its other label summed up."""
-    other = metric.labels[-1]
-    each = f"max by ({QUEUE}, {other}) (increase({series(metric, over=over, **matchers)}))"
-    return f"sum by ({QUEUE}) ({each})"
+    """By how much the counter *metric* rose, all values of its last label together if not said."""
+    selector = f"increase({series(metric, over=over, **matchers)})"
+    if matchers:
+        return f"max by ({QUEUE}) ({selector})"
+    return f"sum by ({QUEUE}) (max by ({QUEUE}, {metric.labels[-1]}) ({selector}))"
 
 
 def window_contacts(window: str, outcomes: str) -> str:
@@ -70,11 +71,12 @@ def window_contacts(window: str, outcomes: str) -> str:
     return f"sum by ({QUEUE}) (max by ({QUEUE}, outcome) ({each}))"
 
 
-def staffed_agents() -> str:
-    """Agents by queue who could take a contact, now or after this one."""
-    states = "|".join(sorted(STAFFED))
-    each = f"max by ({LINE}, state) ({series(m.AGENTS, state=f'=~{states}')})"
-    return f"sum by ({LINE}) ({each})"
+def most_staffed() -> str:
+    """By queue, the agents in the fullest of the states in which one can take a contact.
+
+    0 where there is none in any: now, or once the contact or the work after it is done.
+    """
+    return of_line(m.AGENTS, state=f"=~{'|'.join(sorted(STAFFED))}")
 
 
 FRESH: Final = f"time() - {of_queue(m.QUEUE_AS_OF)} < {FRESH_S}"
