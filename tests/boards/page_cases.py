@@ -242,6 +242,7 @@ def formulas(
         at_s: by when.
     """
     rests_on = next(iter(levels))
+    strict = [f"service_level_ratio {window} strict" for window in levels]
     few = {f"service_level_contacts {rests_on} strict": 5}
     by_another: Series = {"service_level_formula_info strict": None} | {
         "service_level_formula_info icmi_1": 1
@@ -263,14 +264,18 @@ def formulas(
     return (
         story(
             "by the formula that the queue is judged by",
-            floor({**breach, **few, **by_another, **other()})
+            floor({**breach, **few, **by_another, **other(), **dict.fromkeys(strict, 0.9)})
             | floor({**breach, **by_another, **other(0.9)}, queue="care"),
             SALES,
         ),
-        story(
-            f"by the better of two formulas {two}",
-            floor({**breach, **other(0.9)}) | floor({**breach, **by_another}, instance="b"),
-            NOBODY,
+        *(
+            story(
+                f"by the better of two formulas in {window} {two}",
+                floor({**breach, **other(), f"service_level_ratio {window} icmi_1": 0.9})
+                | floor({**breach, **by_another}, instance="b"),
+                NOBODY,
+            )
+            for window in levels
         ),
         story(
             f"by the formula that rests on more {two}",
@@ -488,8 +493,8 @@ HERE: Final = ({"job": "floorwatch"},)
 MANY: Final = (
     _many(
         "told for six queues, and as one for a quarter of an hour after it",
-        _all(*(floor({OLDEST: {0: NOW, 60: 60, 400: NOW}}, queue=name) for name in QUEUES)),
-        {360: NOBODY, 365: HERE, 1295: HERE, 1300: NOBODY},
+        _all(*(floor({OLDEST: {0: NOW, 60: 60, 405: NOW}}, queue=name) for name in QUEUES)),
+        {360: NOBODY, 375: HERE, 1290: HERE, 1305: NOBODY},
     ),
     _many(
         "not for five queues",

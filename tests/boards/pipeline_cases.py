@@ -128,7 +128,7 @@ DRAIN: Final = (
         "LagCannotDrain",
         "after five minutes of a lag that grows, until it falls fast enough",
         partition({0: 0, 60: Rising(1), 900: Rising(-4, 3000)}, {0: 0, 60: 61}),
-        {75: NOBODY, 345: NOBODY, 375: FIRST, 885: FIRST, 1320: NOBODY},
+        {75: NOBODY, 345: NOBODY, 375: FIRST, 1170: FIRST, 1185: NOBODY},
     ),
     _of("LagCannotDrain", "while it stays as it is", partition(1000, 61), {315: FIRST}),
     _of(
@@ -272,7 +272,7 @@ REJECTS: Final = (
         "RejectsSurge",
         "after five minutes, until the last five are better",
         events(Rising(1)) | rejected({0: Rising(0.1), 300: 30}),
-        {300: NOBODY, 315: HERE, 525: HERE, 750: NOBODY},
+        {300: NOBODY, 315: HERE, 540: HERE, 600: NOBODY, 750: NOBODY},
     ),
     _of(
         "RejectsSurge",

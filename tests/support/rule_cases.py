@@ -13,7 +13,6 @@ FAST: Final = frozenset(
     {
         "LineOutOfService",
         "LongestWaitCritical",
-        "ManyQueuesInTrouble",
         "NobodyStaffed",
         "QueueUnknown",
     }
@@ -195,6 +194,7 @@ def floor(
         "abandonment_ratio 15m": (0.05, {"window": "15m"}),
         "abandonment_ratio day": (0.5, {"window": "day"}),
         "initial_response_within_ratio 15m": (0.9, {"window": "15m"}),
+        "initial_response_within_ratio day": (0.95, {"window": "day"}),
     }
     for window, count in (("15m", 90), ("60m", 360), ("day", 900)):
         on = {"window": window, "formula": "strict"}

@@ -147,7 +147,8 @@ def _numbers(written: str) -> Iterator[str]:
 
 
 def _matchers(label: str, sign: str, value: str) -> Iterator[str]:
-    yield f'{label}=~".*"'
+    if label != "__name__":
+        yield f'{label}=~".*"'
     if value in OTHER_VALUES:
         yield f'{label}{sign}"{OTHER_VALUES[value]}"'
     alternatives = value.split("|")
@@ -158,6 +159,7 @@ def _matchers(label: str, sign: str, value: str) -> Iterator[str]:
 
 
 def _swap(text: str, place: re.Match[str], other: str) -> tuple[str, str]:
+    """The change in words, numbered by where in *text* such a thing stands, and what it makes."""
     begin, end = place.span()
-    context = text[max(0, begin - 50) : end + 30].replace("\n", " ")
-    return f"{begin}: {place[0]} -> {other} in ...{context}", text[:begin] + other + text[end:]
+    ordinal = text[:begin].count(place[0]) + 1
+    return f"{place[0]} -> {other} ({ordinal})", text[:begin] + other + text[end:]
