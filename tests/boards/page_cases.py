@@ -45,8 +45,8 @@ def guards(
     step_s = STEP_S if alert in FAST else SLOW_STEP_S
     nearly_s = 60 - step_s
 
-    def at(changed: Mapping[str, Course], instance: str = "a") -> Series:
-        return floor({**breach, **changed}, instance=instance, channel=channel) | beside
+    def at(changed: Mapping[str, Course], instance: str = "a") -> dict[str, Course]:
+        return floor({**breach, **changed}, instance=instance, channel=channel) | dict(beside)
 
     def story(story: str, series: Series, raised: Mapping[int, tuple[Any, ...]]) -> Case:
         return Case(alert, story, series, raised)
@@ -173,28 +173,28 @@ NOBODY_STAFFED: Final = (
     *guards("NobodyStaffed", {}, agents(available=LEAVES), 90),
     _staff(
         "told after half a minute, and as one for a quarter of an hour after it",
-        floor({"contacts_waiting": 1}) | agents(available={**LEAVES, 200: 1}, not_ready=3),
-        {85: NOBODY, 90: SALES, 1095: SALES, 1100: NOBODY},
+        floor({"contacts_waiting": 1}) | agents(available={**LEAVES, 195: 1}, not_ready=3),
+        {75: NOBODY, 90: SALES, 1080: SALES, 1095: NOBODY},
     ),
     _staff(
         "not when somebody is back within half a minute",
-        floor() | agents(available={**LEAVES, 85: 1}),
-        {90: NOBODY, 115: NOBODY},
+        floor() | agents(available={**LEAVES, 75: 1}),
+        {90: NOBODY, 105: NOBODY},
     ),
-    _staff("not while nobody waits", floor({"contacts_waiting": 0}) | agents(), {600: NOBODY}),
-    _staff("not while one is on a contact", floor() | agents(on_contact=1), {600: NOBODY}),
-    _staff("not while one is wrapping up", floor() | agents(after_contact_work=1), {600: NOBODY}),
-    _staff("not while one is available", floor() | agents(available=1), {600: NOBODY}),
-    _staff("not where no agents are known", floor(), {600: NOBODY}),
+    _staff("not while nobody waits", floor({"contacts_waiting": 0}) | agents(), {300: NOBODY}),
+    _staff("not while one is on a contact", floor() | agents(on_contact=1), {300: NOBODY}),
+    _staff("not while one is wrapping up", floor() | agents(after_contact_work=1), {300: NOBODY}),
+    _staff("not while one is available", floor() | agents(available=1), {300: NOBODY}),
+    _staff("not where no agents are known", floor(), {300: NOBODY}),
     _staff(
         "by the worker that knows of more agents",
         floor() | agents() | agents("b", available=1),
-        {600: NOBODY},
+        {300: NOBODY},
     ),
     _staff(
         "by the worker that knows of more who wait",
         floor({"contacts_waiting": 0}) | floor(instance="b") | agents(),
-        {600: SALES},
+        {300: SALES},
     ),
     _staff(
         "not made up for by agents of another queue, in each channel that somebody waits in",
@@ -210,11 +210,11 @@ NOBODY_STAFFED: Final = (
         | line("agents", 5, namespace="cc", state="available")
         | floor(cluster="eu")
         | line("agents", 5, cluster="eu", state="available"),
-        {600: (AT, place(channel="chat"))},
+        {300: (AT, place(channel="chat"))},
     ),
 )
 
-# -- service level: the ratio of 15 minutes falls at second 600 ----------------------------------
+# -- service level: the ratio of 15 minutes falls at second 330 ----------------------------------
 
 LEVEL: Final = "service_level_ratio 15m strict"
 CONTACTS: Final = "service_level_contacts 15m strict"
@@ -227,7 +227,7 @@ def five_minutes(ratio: float, per_s: float = 0.1) -> dict[str, Course]:
     return {MET: Rising(ratio * per_s), MISSED: Rising((1 - ratio) * per_s)}
 
 
-LOW: Final[dict[str, Course]] = {LEVEL: {0: 0.9, 600: 0.49}, **five_minutes(0.4)}
+LOW: Final[dict[str, Course]] = {LEVEL: {0: 0.9, 330: 0.49}, **five_minutes(0.4)}
 
 
 def formulas(
@@ -309,34 +309,34 @@ def _burn(story: str, series: Series, raised: Mapping[int, tuple[Any, ...]]) -> 
 
 
 SERVICE_LEVEL: Final = (
-    *guards("ServiceLevelBurning", LOW, {}, 660),
+    *guards("ServiceLevelBurning", LOW, {}, 390),
     _burn(
         "told after a minute, and as one for a quarter of an hour after it",
-        floor({**LOW, LEVEL: {0: 0.9, 600: 0.49, 900: 0.9}}),
-        {645: NOBODY, 660: SALES, 1785: SALES, 1800: NOBODY},
+        floor({**LOW, LEVEL: {0: 0.9, 330: 0.49, 630: 0.9}}),
+        {375: NOBODY, 390: SALES, 1515: SALES, 1530: NOBODY},
     ),
-    _burn("not at the limit itself", floor({**LOW, LEVEL: 0.5}), {660: NOBODY, 705: NOBODY}),
-    _burn("just below the limit", floor({**LOW, LEVEL: 0.4999}), {660: SALES}),
-    _burn("not when five minutes go well", floor({**LOW, **five_minutes(0.51)}), {705: NOBODY}),
-    _burn("when five minutes do not", floor({**LOW, **five_minutes(0.49)}), {705: SALES}),
-    _burn("not when five minutes are at the limit", floor({**LOW, **five_minutes(0.5)}), {705: ()}),
+    _burn("not at the limit itself", floor({**LOW, LEVEL: 0.5}), {390: NOBODY, 405: NOBODY}),
+    _burn("just below the limit", floor({**LOW, LEVEL: 0.4999}), {405: SALES}),
+    _burn("not when five minutes go well", floor({**LOW, **five_minutes(0.51)}), {405: NOBODY}),
+    _burn("when five minutes do not", floor({**LOW, **five_minutes(0.49)}), {405: SALES}),
+    _burn("not when five minutes are at the limit", floor({**LOW, **five_minutes(0.5)}), {405: ()}),
     _burn(
         "not when five minutes are at the limit of a higher target",
         floor({**LOW, **five_minutes(0.77), "service_level_target_ratio": 0.9}),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
     _burn(
         "by the higher volume floor while settings reach one worker after the other",
         floor({**LOW, "alert_min_contacts": 100}) | floor(LOW, instance="b"),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
     _burn(
         "not when nobody has been decided for five minutes",
         floor({**LOW, MET: 0, MISSED: 0}),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
-    _burn("not on nine contacts", floor({**LOW, CONTACTS: 9}), {705: NOBODY}),
-    _burn("on ten contacts", floor({**LOW, CONTACTS: 10}), {705: SALES}),
+    _burn("not on nine contacts", floor({**LOW, CONTACTS: 9}), {405: NOBODY}),
+    _burn("on ten contacts", floor({**LOW, CONTACTS: 10}), {405: SALES}),
     _burn(
         "not by the last hour or the day",
         floor(
@@ -346,12 +346,12 @@ SERVICE_LEVEL: Final = (
                 "service_level_ratio day strict": 0.1,
             }
         ),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
     _burn(
         "not by how many the hour rests on",
         floor({**LOW, CONTACTS: 9, "service_level_contacts 60m strict": 300}),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
     _burn(
         "over five minutes and no more",
@@ -397,34 +397,34 @@ SERVICE_LEVEL: Final = (
             },
             queue="care",
         ),
-        {705: SALES},
+        {405: SALES},
     ),
     _burn(
         "by a higher target sooner",
         floor({**LOW, LEVEL: 0.74, "service_level_target_ratio": 0.9}),
-        {705: SALES},
+        {405: SALES},
     ),
     _burn(
         "not by a higher target at its limit",
         floor({**LOW, LEVEL: 0.75, "service_level_target_ratio": 0.9}),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
-    *formulas("ServiceLevelBurning", LOW, {"15m": 0.49}, 705),
+    *formulas("ServiceLevelBurning", LOW, {"15m": 0.49}, 405),
     _burn(
         "when five minutes are below the higher of two targets",
         floor({**LOW, **five_minutes(0.6), "service_level_target_ratio": 0.9})
         | floor({**LOW, **five_minutes(0.6)}, instance="b"),
-        {705: SALES},
+        {405: SALES},
     ),
     _burn(
         "by what was met, of a worker that is new here and one that was there all along",
         floor({**LOW, **five_minutes(0.6)}) | floor({**LOW, MET: 10, MISSED: 10}, instance="b"),
-        {705: NOBODY},
+        {405: NOBODY},
     ),
     _burn(
         "by what was missed, of a worker that is new here and one that was there all along",
         floor(LOW) | floor({**LOW, MET: 10, MISSED: 10}, instance="b"),
-        {705: SALES},
+        {405: SALES},
     ),
     _burn(
         "in each queue, channel and installation by itself",
@@ -434,7 +434,7 @@ SERVICE_LEVEL: Final = (
         | floor(job="other")
         | floor(namespace="cc")
         | floor(cluster="eu"),
-        {705: SALES},
+        {405: SALES},
     ),
 )
 
@@ -455,10 +455,10 @@ OUT_OF_SERVICE: Final = (
     *guards("LineOutOfService", {}, fault({0: None, 90: 90}), 90),
     _fault(
         "told at once, and as one for a quarter of an hour after it",
-        floor() | fault({0: None, 60: 60, 200: None}),
-        {55: NOBODY, 60: SALES, 1095: SALES, 1100: NOBODY},
+        floor() | fault({0: None, 60: 60, 195: None}),
+        {45: NOBODY, 60: SALES, 1080: SALES, 1095: NOBODY},
     ),
-    _fault("not while it is in service", floor() | line("queue_open", 1), {600: NOBODY}),
+    _fault("not while it is in service", floor() | line("queue_open", 1), {300: NOBODY}),
     _fault(
         "by the worker that knows more, in every channel, and in no other queue or installation",
         floor({"queue_as_of_timestamp_seconds": 0})
@@ -471,7 +471,7 @@ OUT_OF_SERVICE: Final = (
         | floor(cluster="eu")
         | fault()
         | fault(instance="b"),
-        {600: (AT, place(channel="chat"))},
+        {300: (AT, place(channel="chat"))},
     ),
 )
 

@@ -20,6 +20,7 @@ from tests.support.rule_cases import (
     AT,
     NOW,
     Case,
+    Course,
     Series,
     floor,
     line,
@@ -33,7 +34,7 @@ LOCK_SCREEN: Final = 110
 
 NAMED: Final = {selector("queue_info", **AT, instance="a", name="Sales", site="", team=""): 1.0}
 AT_WORK: Final = agents(available=1, on_contact=2)
-WAITS: Final = {OLDEST: {0: NOW, 60: 60}, "contacts_waiting": 7}
+WAITS: Final[dict[str, Course]] = {OLDEST: {0: NOW, 60: 60}, "contacts_waiting": 7}
 
 
 def case(alert: str, *parts: Series, at_s: int) -> Case:
@@ -52,9 +53,9 @@ LINES: Final[dict[str, tuple[Case, str]]] = {
         "Sales voice: nobody staffed, 2 waiting, 0 agents, since 00:00 UTC",
     ),
     "ServiceLevelBurning": (
-        case("ServiceLevelBurning", floor(LOW), NAMED, AT_WORK, at_s=675),
+        case("ServiceLevelBurning", floor(LOW), NAMED, AT_WORK, at_s=405),
         "Sales voice: service level 49% in 15 min (target 80%), 2 waiting, 3 agents,"
-        " since 00:10 UTC",
+        " since 00:05 UTC",
     ),
     "LineOutOfService": (
         case("LineOutOfService", floor(), NAMED, AT_WORK, fault(), at_s=300),

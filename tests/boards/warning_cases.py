@@ -54,32 +54,32 @@ DRIFTING: Final = (
         "by the hour below the higher of two targets",
         floor({HOUR: 0.75, LEVEL: 0.1, "service_level_target_ratio": 0.9})
         | floor({HOUR: 0.75, LEVEL: 0.1}, instance="b"),
-        {600: SALES},
+        {375: SALES},
     ),
     _of(
         DRIFT,
         "by the quarter below the higher of two targets",
         floor({HOUR: 0.1, LEVEL: 0.75, "service_level_target_ratio": 0.9})
         | floor({HOUR: 0.1, LEVEL: 0.75}, instance="b"),
-        {600: SALES},
+        {375: SALES},
     ),
     _of(
         DRIFT,
         "not at the limit of the hour, to the percent",
         floor({HOUR: 0.86, LEVEL: 0.1, "service_level_target_ratio": 0.9}),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         DRIFT,
         "not at the limit of the quarter, to the percent",
         floor({HOUR: 0.1, LEVEL: 0.86, "service_level_target_ratio": 0.9}),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         DRIFT,
         "by the higher volume floor of two workers",
         floor({**DRIFTS, "alert_min_contacts": 1000}) | floor(DRIFTS, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(DRIFT, "after five minutes", floor(DRIFTS), {345: NOBODY, 360: SALES}),
     _of(
@@ -88,27 +88,27 @@ DRIFTING: Final = (
         floor({**DRIFTS, HOUR: {0: 0.69, 405: 0.9}}),
         {390: SALES, 405: NOBODY},
     ),
-    _of(DRIFT, "not at the limit of the hour", floor({**DRIFTS, HOUR: 0.7}), {600: NOBODY}),
-    _of(DRIFT, "not at the limit of 15 min", floor({**DRIFTS, LEVEL: 0.7}), {600: NOBODY}),
-    _of(DRIFT, "not on nine contacts", floor({**DRIFTS, HOUR_CONTACTS: 9}), {600: NOBODY}),
-    _of(DRIFT, "on ten contacts", floor({**DRIFTS, HOUR_CONTACTS: 10}), {600: SALES}),
+    _of(DRIFT, "not at the limit of the hour", floor({**DRIFTS, HOUR: 0.7}), {375: NOBODY}),
+    _of(DRIFT, "not at the limit of 15 min", floor({**DRIFTS, LEVEL: 0.7}), {375: NOBODY}),
+    _of(DRIFT, "not on nine contacts", floor({**DRIFTS, HOUR_CONTACTS: 9}), {375: NOBODY}),
+    _of(DRIFT, "on ten contacts", floor({**DRIFTS, HOUR_CONTACTS: 10}), {375: SALES}),
     _of(
         DRIFT,
         "not by what the quarter rests on, or the day",
         floor({"service_level_ratio day strict": 0.1, LEVEL: 0.1}),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         DRIFT,
         "by a higher target sooner",
         floor({HOUR: 0.84, LEVEL: 0.84, "service_level_target_ratio": 0.9}),
-        {600: SALES},
+        {375: SALES},
     ),
     _of(
         DRIFT,
         "not by a higher target at its limit",
         floor({HOUR: 0.85, LEVEL: 0.85, "service_level_target_ratio": 0.9}),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
 )
 
@@ -119,22 +119,22 @@ DAY_BELOW: Final = (
     *guards("DayBelowTarget", BELOW, {}, 360),
     *formulas("DayBelowTarget", BELOW, {"day": 0.79}, 390),
     _of("DayBelowTarget", "after five minutes", floor(BELOW), {345: NOBODY, 360: SALES}),
-    _of("DayBelowTarget", "not at the target", floor({DAY: 0.8}), {600: NOBODY}),
+    _of("DayBelowTarget", "not at the target", floor({DAY: 0.8}), {375: NOBODY}),
     _of(
         "DayBelowTarget",
         "until it is reached",
         floor({DAY: {0: 0.79, 405: 0.8}}),
         {390: SALES, 405: NOBODY},
     ),
-    _of("DayBelowTarget", "not on 49 contacts", floor({**BELOW, DAY_CONTACTS: 49}), {600: NOBODY}),
-    _of("DayBelowTarget", "on 50 contacts", floor({**BELOW, DAY_CONTACTS: 50}), {600: SALES}),
+    _of("DayBelowTarget", "not on 49 contacts", floor({**BELOW, DAY_CONTACTS: 49}), {375: NOBODY}),
+    _of("DayBelowTarget", "on 50 contacts", floor({**BELOW, DAY_CONTACTS: 50}), {375: SALES}),
     _of(
         "DayBelowTarget",
         "not by other windows",
         floor({HOUR: 0.1, LEVEL: 0.1, DAY_CONTACTS: 49, DAY: 0.1, HOUR_CONTACTS: 500}),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
-    _of("DayBelowTarget", "not by the hour", floor({HOUR: 0.1, LEVEL: 0.1}), {600: NOBODY}),
+    _of("DayBelowTarget", "not by the hour", floor({HOUR: 0.1, LEVEL: 0.1}), {375: NOBODY}),
 )
 
 ABANDONED: Final = "abandonment_ratio 15m"
@@ -146,9 +146,9 @@ ABANDONMENT: Final = (
         "AbandonmentSurge",
         "by the higher volume floor of two workers",
         floor({**SURGE, "alert_min_contacts": 1000}) | floor(SURGE, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
-    _of("AbandonmentSurge", "not by other windows", floor(), {600: NOBODY}),
+    _of("AbandonmentSurge", "not by other windows", floor(), {375: NOBODY}),
     _of("AbandonmentSurge", "after a minute", floor(SURGE), {105: NOBODY, 120: SALES}),
     _of(
         "AbandonmentSurge",
@@ -156,37 +156,37 @@ ABANDONMENT: Final = (
         floor({ABANDONED: {0: 0.11, 405: 0.1}}),
         {390: SALES, 405: NOBODY},
     ),
-    _of("AbandonmentSurge", "not at the limit", floor({ABANDONED: 0.1}), {600: NOBODY}),
+    _of("AbandonmentSurge", "not at the limit", floor({ABANDONED: 0.1}), {375: NOBODY}),
     _of(
         "AbandonmentSurge",
         "not when nine ended their wait",
         floor({**SURGE, **FEW, "window_contacts 15m left": 1}),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         "AbandonmentSurge",
         "when ten ended their wait",
         floor({**SURGE, **FEW, "window_contacts 15m left": 2}),
-        {600: SALES},
+        {375: SALES},
     ),
     _of(
         "AbandonmentSurge",
         "by the worker that knows more",
         floor({**SURGE, "abandonment_limit_ratio": 0.05, **FEW})
         | floor({ABANDONED: 0.05}, instance="b"),
-        {600: SALES},
+        {375: SALES},
     ),
     _of(
         "AbandonmentSurge",
         "by the higher limit while settings reach one worker after the other",
         floor({**SURGE, "abandonment_limit_ratio": 0.2}) | floor(SURGE, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         "AbandonmentSurge",
         "counted once however many workers tell it",
         floor({**SURGE, **FEW}) | floor({**SURGE, **FEW}, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
 )
 
@@ -394,9 +394,9 @@ NO_ARRIVALS: Final = (
     _of(
         "NoArrivals", "until one comes", floor({QUARTER: {0: 0, 405: 1}}), {390: SALES, 405: NOBODY}
     ),
-    _of("NoArrivals", "not after one", floor({QUARTER: 1}), {600: NOBODY}),
-    _of("NoArrivals", "not after 30 in the hour", floor({**QUIET, SIXTY: 30}), {600: NOBODY}),
-    _of("NoArrivals", "after 31 in the hour", floor({**QUIET, SIXTY: 31}), {600: SALES}),
+    _of("NoArrivals", "not after one", floor({QUARTER: 1}), {375: NOBODY}),
+    _of("NoArrivals", "not after 30 in the hour", floor({**QUIET, SIXTY: 30}), {375: NOBODY}),
+    _of("NoArrivals", "after 31 in the hour", floor({**QUIET, SIXTY: 31}), {375: SALES}),
     _of(
         "NoArrivals",
         "whatever the day and the outcomes say",
@@ -408,31 +408,31 @@ NO_ARRIVALS: Final = (
                 "window_contacts day offered": 0,
             }
         ),
-        {600: SALES},
+        {375: SALES},
     ),
     _of(
         "NoArrivals",
         "by the higher volume floor of two workers",
         floor({**QUIET, "alert_min_contacts": 1000}) | floor(QUIET, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         "NoArrivals",
         "not where one worker knows of one",
         floor(QUIET) | floor({QUARTER: 1}, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         "NoArrivals",
         "by the worker that knows more, counted once",
         floor({**QUIET, SIXTY: 20}) | floor({**QUIET, SIXTY: 25}, instance="b"),
-        {600: NOBODY},
+        {375: NOBODY},
     ),
     _of(
         "NoArrivals",
         "by the worker that knows of the most",
         floor({**QUIET, SIXTY: 20}) | floor({**QUIET, SIXTY: 40}, instance="b"),
-        {600: SALES},
+        {375: SALES},
     ),
 )
 

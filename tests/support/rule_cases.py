@@ -11,9 +11,7 @@ STEP_S: Final = 5
 SLOW_STEP_S: Final = 15
 FAST: Final = frozenset(
     {
-        "LineOutOfService",
         "LongestWaitCritical",
-        "NobodyStaffed",
         "QueueUnknown",
     }
 )
@@ -41,11 +39,14 @@ Course: TypeAlias = Value | Mapping[int, Value]
 Series: TypeAlias = Mapping[str, Course]
 """By selector."""
 
+LENGTHS_S: Final = (420, 620, 1020, 7200)
+"""Cases of about one length happen side by side: the longest one decides how long all take."""
+
 NOW: Final = Clock()
 """A timestamp that is always now: the cases begin at the epoch."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A course of things, and what an alert makes of it.
 
@@ -80,12 +81,17 @@ class Case:
 def promtool_tests(cases: Sequence[Case], names: Mapping[str, Labels]) -> list[dict[str, Any]]:
     """*cases* of one alert as promtool reads them, for alerts *names* with their rules' labels.
 
-    Several names are variants of the alert. All cases happen side by side, each in an
-    installation of its own; but not where the alert looks at everything.
+    Several names are variants of the alert. Cases happen side by side, each in an installation
+    of its own; but not where the alert looks at everything.
     """
     if any(case.is_of_everything for case in cases):
         return [_test({"": case}, names) for case in cases]
-    return [_test({f".{number}": case for number, case in enumerate(cases)}, names)]
+    marked = {f".{number}": case for number, case in enumerate(cases)}
+    lengths = {case: next(s for s in LENGTHS_S if max(case.raised) <= s) for case in cases}
+    return [
+        _test({mark: case for mark, case in marked.items() if lengths[case] == length_s}, names)
+        for length_s in sorted(set(lengths.values()))
+    ]
 
 
 def _test(cases: Mapping[str, Case], names: Mapping[str, Labels]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from dashboards.alerts.rule import Alert
 
-DURATIONS: Final = {"": ("1m",), "30s": ("", "25s", "1m"), "1m": ("", "45s", "2m")}
+DURATIONS: Final = {"": ("1m",), "30s": ("", "15s", "1m"), "1m": ("", "45s", "2m")}
 LONGER: Final = {"2m": ("", "1m", "3m"), "3m": ("2m", "4m"), "5m": ("", "4m", "6m")}
 KEPT: Final = {"": ("1m",), "1m": ("", "30s", "2m"), "15m": ("", "14m", "16m")}
 OTHER_VALUES: Final = {
