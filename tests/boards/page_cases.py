@@ -376,30 +376,6 @@ SERVICE_LEVEL: Final = (
         {750: NOBODY, 765: SALES},
     ),
     _burn(
-        "by the formula that the queue is judged by",
-        floor(
-            {
-                **five_minutes(0.4),
-                "service_level_formula_info strict": None,
-                "service_level_formula_info icmi_1": 1,
-                "service_level_ratio 15m icmi_1": 0.4,
-                "service_level_contacts 15m icmi_1": 80,
-                CONTACTS: 5,
-            }
-        )
-        | floor(
-            {
-                **LOW,
-                "service_level_formula_info strict": None,
-                "service_level_formula_info icmi_1": 1,
-                "service_level_ratio 15m icmi_1": 0.8,
-                "service_level_contacts 15m icmi_1": 80,
-            },
-            queue="care",
-        ),
-        {405: SALES},
-    ),
-    _burn(
         "by a higher target sooner",
         floor({**LOW, LEVEL: 0.74, "service_level_target_ratio": 0.9}),
         {405: SALES},
