@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +60,7 @@ def test_nobody_is_told_what_the_boards_show() -> None:
     assert config["route"]["receiver"] == "boards"
 
 
+@cache
 def read(path: Path) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return document
