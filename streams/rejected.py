@@ -33,6 +33,8 @@ KEPT_BYTES: Final = 65_536
 
 OVERHEAD_BYTES: Final = 512
 SEND_AT_ONCE: Final = 500
+RETRY_FROM_S: Final = 0.2
+RETRY_TO_S: Final = 10.0
 STOP_WITHIN_S: Final = 3.0
 
 
@@ -168,7 +170,7 @@ class RejectedRecords:
         self._raise_what_ended_it()
 
     async def _write(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(RETRY_FROM_S, RETRY_TO_S)
         while True:
             await self._work.wait()
             written = self.written
