@@ -9,12 +9,13 @@ PARALLEL := --numprocesses 2 --dist loadfile
 UV_VERSION := 0.13.9
 
 # Universal: one lock for every platform and Python from 3.11 on. It names hashes, never addresses.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' $(UPGRADE)
+COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock clean
+.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench compiled test-compiled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,11 +60,36 @@ lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer ver
 	$(COMPILE) --extra demo --group build --constraint requirements/test.txt \
 		--output-file requirements/demo.txt
 	$(COMPILE) --constraint requirements/test.txt --output-file requirements/runtime.txt
+	$(COMPILE_ONLY) --group pyproject.toml:bench --output-file requirements/bench.txt
 	@$(MAKE) --no-print-directory $(VENV)/.test
 	$(BIN)/python -m requirements.lock_kafka
 
+bench: $(VENV)/.test .venv-bench/.peers ## us and our peers over the same events; ARGS='--events 300000 --rounds 1'
+	$(BIN)/python tests/bench/compare.py $(ARGS)
+
+compiled: build/compiled/.done ## the core as machine code, in build/compiled: optional, needs a C compiler
+
+# Constants are built in there: the one test that replaces one stays with the source.
+test-compiled: build/compiled/.done ## the laws and the core's tests on that
+	$(PYTEST) -o pythonpath='build/compiled .' tests/core tests/wire tests/processors \
+		--deselect tests/wire/test_instants.py::test_what_is_remembered_of_earlier_instants_is_bounded
+
+build/compiled/.done: $(VENV)/.test requirements/compile_core.py $(wildcard schemas/*.py streams/*.py streams/*/*.py)
+	@rm -rf build/compiled
+	@mkdir -p build/compiled
+	@cp -R schemas streams dashboards build/compiled
+	$(BIN)/python -m requirements.compile_core build/compiled
+	@touch $@
+
+# The peers bring their own clients and stores: a venv apart, and never in the locks above.
+.venv-bench/.peers: requirements/bench.txt | $(BIN)/python
+	@$(BIN)/python -m venv .venv-bench
+	@echo 'installing the packages of $< into .venv-bench'
+	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
 clean: ## remove what the other targets made in this folder
-	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) .venv-bench build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache
 
 # A stamp for each set of packages: newer than its lock file means installed. The lock file is whole, so

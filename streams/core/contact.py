@@ -303,6 +303,45 @@ class Limits:
     max_events: int = 512
 
 
+_LIFE: Final = (
+    "_answered_ms",
+    "_asked_ms",
+    "_awaited_to_ms",
+    "_bot",
+    "_expires_after_ms",
+    "_handoff_ms",
+    "_human",
+    "_limit_ms",
+    "_offered_ms",
+    "_pending",
+    "_turned_away",
+    "awaits_from_ms",
+    "block",
+    "channel",
+    "contact",
+    "dropped",
+    "due_ms",
+    "earlier",
+    "facts",
+    "home",
+    "ids",
+    "named_channel",
+    "notes",
+    "open",
+    "queue",
+    "ran_ms",
+    "replaced",
+    "reply",
+    "reply_observed",
+    "response",
+    "segment",
+    "shown",
+    "unmatched",
+    "visits",
+)
+"""What a `Life` has; by name here, since a compiled class does not keep its slots."""
+
+
 class Life:
     """A contact from its first event until it has rested; the state of the fold.
 
@@ -324,42 +363,7 @@ class Life:
             that instant or before comes too late for a step.
     """
 
-    __slots__ = (
-        "_answered_ms",
-        "_asked_ms",
-        "_awaited_to_ms",
-        "_bot",
-        "_expires_after_ms",
-        "_handoff_ms",
-        "_human",
-        "_limit_ms",
-        "_offered_ms",
-        "_pending",
-        "_turned_away",
-        "awaits_from_ms",
-        "block",
-        "channel",
-        "contact",
-        "dropped",
-        "due_ms",
-        "earlier",
-        "facts",
-        "home",
-        "ids",
-        "named_channel",
-        "notes",
-        "open",
-        "queue",
-        "ran_ms",
-        "replaced",
-        "reply",
-        "reply_observed",
-        "response",
-        "segment",
-        "shown",
-        "unmatched",
-        "visits",
-    )
+    __slots__ = _LIFE
 
     def __init__(self, contact: str, channel: str = "", segment: str = "") -> None:
         self.contact = contact
@@ -433,7 +437,7 @@ class Life:
     def become(self, other: Life) -> None:
         """Take over all that *other* knows, but for what is scheduled."""
         due_ms = self.due_ms
-        for name in Life.__slots__:
+        for name in _LIFE:
             setattr(self, name, getattr(other, name))
         self.due_ms = due_ms
 

@@ -353,8 +353,7 @@ def _copied(
         ):
             copies[name] = before
         else:
-            copies[name] = copy = Histogram.__new__(Histogram)
-            copy.edges_ms = histogram.edges_ms
+            copies[name] = copy = Histogram(histogram.edges_ms)
             copy.counts = histogram.counts.copy()
             copy.sum_ms = histogram.sum_ms
     return copies

@@ -449,8 +449,7 @@ def _histogram(read: _Histogram, empty: Sequence[Histogram]) -> Histogram:
         return empty[read.edges]
     if len(read.counts) != len(edges_ms) + 1:
         raise ValueError("another number of edges")
-    histogram = Histogram.__new__(Histogram)
-    histogram.edges_ms = edges_ms
+    histogram = Histogram(edges_ms)
     histogram.counts = read.counts
     histogram.sum_ms = read.sum_ms
     return histogram

@@ -21,6 +21,7 @@ from streams.core.sources import SourceBook
 from streams.core.tally import OFFERED, WIDTH, Histogram, Sums
 from tests.support.core_events import HOUR, call, chat, event, ms, policy, tell, told
 from tests.support.core_floor import CoreFloor, frame_of
+from tests.support.core_state import attributes_of
 from tests.support.histories import histories, permuted, split
 
 SALES = ("sales", "voice")
@@ -31,7 +32,7 @@ ONE, OTHER, THIRD = (("calls", 0), ("calls", 1), ("calls", 2))
 def plain(value: Any) -> Any:
     """*value* by what it holds, to be compared."""
     if isinstance(value, Sums | Histogram | SourceBook):
-        return [getattr(value, name) for name in value.__slots__]
+        return [getattr(value, name) for name in attributes_of(type(value))]
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

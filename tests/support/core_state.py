@@ -100,8 +100,14 @@ def _lives(newest: Life | None) -> list[dict[str, Any]]:
     return lives
 
 
+def attributes_of(kind: type) -> tuple[str, ...]:
+    """What the instances of a class with slots have, also where it is compiled."""
+    names: tuple[str, ...] = getattr(kind, "__mypyc_attrs__", None) or vars(kind)["__slots__"]
+    return names
+
+
 def _life(life: Life) -> dict[str, Any]:
-    known: dict[str, Any] = {name: getattr(life, name) for name in Life.__slots__}
+    known: dict[str, Any] = {name: getattr(life, name) for name in attributes_of(Life)}
     for name in ("block", "earlier"):
         del known[name]
     known["facts"] = tuple(life.facts)
@@ -116,7 +122,7 @@ def _life(life: Life) -> dict[str, Any]:
 
 
 def _visit(visit: Visit) -> dict[str, Any]:
-    known: dict[str, Any] = {name: getattr(visit, name) for name in Visit.__slots__}
+    known: dict[str, Any] = {name: getattr(visit, name) for name in attributes_of(Visit)}
     known["tally"] = (visit.tally.queue, visit.tally.channel)
     return known
 
