@@ -15,10 +15,10 @@ COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench compiled test-compiled clean
+.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench bench-latency bench-scale compiled test-compiled clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--bootstrap HOST:PORT'
 	@$(BIN)/floorwatch demo $(ARGS)
@@ -80,6 +80,12 @@ build/compiled/.done: $(VENV)/.test requirements/compile_core.py $(wildcard sche
 	@cp -R schemas streams dashboards build/compiled
 	$(BIN)/python -m requirements.compile_core build/compiled
 	@touch $@
+
+bench-latency: $(VENV)/.test ## from an event to /metrics and to a browser; ARGS='--rates 1000 --workers 3'
+	$(BIN)/python tests/bench/latency.py $(ARGS)
+
+bench-scale: $(VENV)/.test ## speed, memory and answers as things grow; ARGS='scrape open --events 1000000'
+	$(BIN)/python tests/bench/scale.py $(ARGS)
 
 # The peers bring their own clients and stores: a venv apart, and never in the locks above.
 .venv-bench/.peers: requirements/bench.txt | $(BIN)/python

@@ -264,6 +264,7 @@ class Partition(Sink):
         self.staffing.watch = watch
         for tally in self.tallies.values():
             tally.watch = watch
+            tally.forget_touched()
 
     def move_contacts(self, block: Block, into: Block) -> None:
         """Put the contacts of *block* before those of *into*, and drop it."""

@@ -143,6 +143,11 @@ class RunningWorker:
         finally:
             process.communicate()
 
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self._port}"
+
     def log(self) -> str:
         """All that it has written."""
         return self._log_file.read_text(encoding="utf-8", errors="replace")
