@@ -448,23 +448,29 @@ class Life:
         or an email answered the next morning would be another contact. Nobody awaits one any more
         when the last open visit expires.
         """
-        last = max(self.last_ms, self._awaited_to_ms)
+        last = self.last_ms if self.dropped else self.facts[-1].time_ms
+        if self._awaited_to_ms > last:
+            last = self._awaited_to_ms
         if self.awaits_from_ms >= 0 and not self.open:
             last = max(last, self.awaits_from_ms + self._expires_after_ms)
         for visit in self.visits:
             close = visit.closed_ms if visit.outcome else visit.expires_ms
-            last = max(last, close)
+            if close > last:
+                last = close
         return last + limits.rest_ms
 
     def next_due_ms(self, limits: Limits) -> int:
         """The next instant at which time alone changes something, forgetting included."""
         due = NEVER
         for visit in self.open:
-            due = min(due, visit.expires_ms if visit.missed else visit.miss_ms)
+            next_ms = visit.expires_ms if visit.missed else visit.miss_ms
+            if next_ms < due:
+                due = next_ms
         if self.awaits_from_ms >= 0:
-            if self.response is None:
-                due = min(due, self.awaits_from_ms + self._limit_ms + 1)
-            due = min(due, self.awaits_from_ms + self._expires_after_ms)
+            if self.response is None and self.awaits_from_ms + self._limit_ms < due:
+                due = self.awaits_from_ms + self._limit_ms + 1
+            if self.awaits_from_ms + self._expires_after_ms < due:
+                due = self.awaits_from_ms + self._expires_after_ms
         if due == NEVER:
             due = self.end_ms(limits) + limits.lateness_ms + 1
         return due
@@ -477,9 +483,12 @@ class Life:
                     visit.missed = True
                     self.ran_ms = max(self.ran_ms, visit.miss_ms)
                     sink.missed(self, visit)
-            if any(visit.expires_ms <= now_ms for visit in self.open):
-                self._expire(now_ms, sink)
-        self._pass_limit(now_ms, sink)
+            for visit in self.open:
+                if visit.expires_ms <= now_ms:
+                    self._expire(now_ms, sink)
+                    break
+        if self.awaits_from_ms >= 0:
+            self._pass_limit(now_ms, sink)
 
     def step(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         """Fold one *fact* that sorts behind all folded before it."""

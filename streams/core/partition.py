@@ -164,8 +164,9 @@ class Partition(Sink):
         A future event (more than five minutes ahead of its arrival) is the caller's to reject;
         everything else is counted here.
         """
-        self.arrival_ms = max(self.arrival_ms, record_ms)
         arrival_ms = self.arrival_ms
+        if record_ms > arrival_ms:
+            arrival_ms = self.arrival_ms = record_ms
         if time_ms - arrival_ms > FUTURE_MS or time_ms >= LAST_MS:
             return False
         kind = type(event)
@@ -173,7 +174,8 @@ class Partition(Sink):
         if arrival_ms - time_ms > self.limits.lateness_ms:
             self.late += 1
             return True
-        self.latest_ms = max(self.latest_ms, time_ms)
+        if time_ms > self.latest_ms:
+            self.latest_ms = time_ms
         if isinstance(event, ContactEvent):
             self.sources.heard(event.source, time_ms)
             self._take(event.contact, fact_of(event, time_ms, self.policies))
@@ -264,7 +266,6 @@ class Partition(Sink):
         self.staffing.watch = watch
         for tally in self.tallies.values():
             tally.watch = watch
-            tally.forget_touched()
 
     def move_contacts(self, block: Block, into: Block) -> None:
         """Put the contacts of *block* before those of *into*, and drop it."""
@@ -356,7 +357,8 @@ class Partition(Sink):
             del life.shown.awaiting[life]
         if tally is not None:
             tally.awaiting[life] = start_ms
-            tally.last_event_ms = max(tally.last_event_ms, start_ms)
+            if start_ms > tally.last_event_ms:
+                tally.last_event_ms = start_ms
         life.shown = tally
 
     def _repeated(self, contact: str, life: Life, fact: Fact) -> None:
@@ -581,7 +583,8 @@ class Partition(Sink):
         self, moment_ms: int, apply: Callable[..., None], item: object, sign: int
     ) -> None:
         """Apply to the windows now if the tick has passed *moment_ms*, else when it has."""
-        moment_ms = max(moment_ms, self._changed_ms)
+        if self._changed_ms > moment_ms:
+            moment_ms = self._changed_ms
         if moment_ms <= self.tick_ms:
             apply(item, sign)
             return
@@ -601,7 +604,8 @@ class Partition(Sink):
         self._bound_segment(visit)
         tally.open[visit] = visit.opened_ms
         tally.held(visit)
-        tally.last_event_ms = max(tally.last_event_ms, visit.known_ms)
+        if visit.known_ms > tally.last_event_ms:
+            tally.last_event_ms = visit.known_ms
         tally.count("offered")
         if not visit.direct:
             tally.count(f"sent_to_wait:{visit.segment}")
@@ -618,7 +622,8 @@ class Partition(Sink):
         """Count an outcome."""
         tally = visit.tally
         del tally.open[visit]
-        tally.last_event_ms = max(tally.last_event_ms, visit.closed_ms)
+        if visit.closed_ms > tally.last_event_ms:
+            tally.last_event_ms = visit.closed_ms
         tally.count(tally.outcome_of(visit) or EXPIRY)
         if visit.missed:
             tally.waiting_past -= 1
@@ -635,7 +640,8 @@ class Partition(Sink):
         """Count a refusal, a transfer or a contained contact."""
         tally = self.tally(note.queue, life.channel)
         tally.count(note.counter)
-        tally.last_event_ms = max(tally.last_event_ms, note.time_ms)
+        if note.time_ms > tally.last_event_ms:
+            tally.last_event_ms = note.time_ms
         self._count_at(note.time_ms, tally.apply_note, note, 1)
 
     def response_decided(self, life: Life) -> None:
@@ -643,7 +649,8 @@ class Partition(Sink):
         response = life.response
         if response is not None:
             tally = self.tally(response.queue, life.channel)
-            tally.last_event_ms = max(tally.last_event_ms, response.time_ms)
+            if response.time_ms > tally.last_event_ms:
+                tally.last_event_ms = response.time_ms
             tally.count(_response_class(response.within))
             self._count_at(response.time_ms, tally.apply_response, response, 1)
 
@@ -652,7 +659,8 @@ class Partition(Sink):
         reply = life.reply
         if reply is not None:
             tally = self.tally(reply.queue, life.channel)
-            tally.last_event_ms = max(tally.last_event_ms, reply.time_ms)
+            if reply.time_ms > tally.last_event_ms:
+                tally.last_event_ms = reply.time_ms
             _observe_reply(tally, reply)
             life.reply_observed = True
             self._count_at(reply.time_ms, tally.apply_reply, reply, 1)
@@ -743,7 +751,8 @@ class Partition(Sink):
             self._count_at(note.time_ms, tally.apply_note, note, sign)
         if life.response is not None:
             tally = self.tally(life.response.queue, life.channel)
-            tally.last_event_ms = max(tally.last_event_ms, life.response.time_ms)
+            if life.response.time_ms > tally.last_event_ms:
+                tally.last_event_ms = life.response.time_ms
             self._count_at(life.response.time_ms, tally.apply_response, life.response, sign)
         if life.reply is not None:
             tally = self.tally(life.reply.queue, life.channel)

@@ -68,11 +68,12 @@ class QueueTally:
         "_by_arrival",
         "_every_ms",
         "_is_rolling",
+        "_number",
+        "_number_day_ms",
         "_rolling",
         "_rounding",
         "_stretch",
         "_targets",
-        "_targets_day_ms",
         "_today",
         "_zone",
         "awaiting",
@@ -137,11 +138,11 @@ class QueueTally:
         self._rolling = {name: t.Rolling(width // every_ms) for name, width in windows.items()}
         self.days: dict[int, t.Sums] = {}
         self._today = Day(0, 0)
-        # The sums of the panes touched since the windows moved, of one day: an outcome counts both
-        # when it happens and at its arrival, and both are mostly where others were.
-        self._targets: dict[int, tuple[t.Sums, ...]] = {}
-        self._targets_day_ms = 0
+        # The sums of the last pane touched: most of what happens falls where the last one did.
+        self._number = -1
+        self._number_day_ms = 0
         self._is_rolling = False
+        self._targets: tuple[t.Sums, ...] = ()
 
     # -- counters -------------------------------------------------------------------------
 
@@ -161,9 +162,12 @@ class QueueTally:
 
     def feed(self, source: str, time_ms: int) -> None:
         """*source* has opened a visit here at *time_ms*."""
-        if source not in self.fed and len(self.fed) >= MAX_SOURCES:
+        last_ms = self.fed.get(source)
+        if last_ms is None and len(self.fed) >= MAX_SOURCES:
             source = OTHER
-        self.fed[source] = max(self.fed.get(source, 0), time_ms)
+            last_ms = self.fed.get(source)
+        if last_ms is None or time_ms > last_ms:
+            self.fed[source] = max(0, time_ms)
 
     def held(self, visit: Visit) -> None:
         """*visit* is one of those counted here."""
@@ -236,7 +240,7 @@ class QueueTally:
 
     def window(self, name: str, tick: int) -> t.Sums:
         """The rolling window *name* as it stands at *tick* (a pane number)."""
-        self._targets.clear()
+        self._number = -1
         self._is_rolling = True
         return self._rolling[name].move(self.panes, tick)
 
@@ -257,11 +261,11 @@ class QueueTally:
     def forget_touched(self) -> None:
         """Tell `watch` again of every stretch."""
         self.touched.clear()
-        self._targets.clear()
+        self._number = -1
 
     def forget_before(self, pane: int) -> None:
         """Drop panes up to *pane*, and all but the last three days."""
-        self._targets.clear()
+        self._number = -1
         for rolling in self._rolling.values():
             rolling.forget_before(pane)
         for old in [number for number in self.panes if number <= pane]:
@@ -286,12 +290,8 @@ class QueueTally:
         today = self._today
         if not today.start_ms <= time_ms < today.end_ms:
             today = self._day_of(time_ms)
-        if today.start_ms != self._targets_day_ms:
-            self._targets.clear()
-            self._targets_day_ms = today.start_ms
-        targets = self._targets.get(number)
-        if targets is not None:
-            return targets
+        if number == self._number and today.start_ms == self._number_day_ms:
+            return self._targets
         if self.watch is not None and number // self._stretch not in self.touched:
             self.watch.panes_change(self, number // self._stretch)
             self.touched.add(number // self._stretch)
@@ -306,8 +306,10 @@ class QueueTally:
             if self._is_rolling
             else ()
         )
-        targets = self._targets[number] = (pane, day, *covering)
-        return targets
+        self._number = number
+        self._number_day_ms = today.start_ms
+        self._targets = (pane, day, *covering)
+        return self._targets
 
     def apply_opened(self, visit: Visit, sign: int) -> None:
         """Count *visit* at its arrival, or with sign -1 take it back."""
