@@ -8,9 +8,7 @@ is the process's own, so a busy machine distorts it least.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -39,7 +37,6 @@ from tests.bench.compare import COMPILED, CONTENDERS, Bench, Contender, run_once
 from tests.support.running import RunningWorker, parsed, records_read  # noqa: E402
 
 BEGINS_MS: Final = 1_772_600_000_000
-CPU: Final = re.compile(r"^process_cpu_seconds_total (\S+)$", re.MULTILINE)
 EVERY_MS: Final = 20
 
 
@@ -117,7 +114,7 @@ def open_contacts(most: int) -> None:
         )
         cost, resident = map(float, done.stdout.split())
         costs[count] = cost
-        click.echo(f"{count:>12,}{cost:>14.2f}{resident:>8.0f}", nl=True)
+        click.echo(f"{count:>12,}{cost:>14.2f}{resident:>8.0f}")
     click.echo(f"per event at {most:,} : at 1,000 = {costs[most] / costs[1_000]:.2f}")
 
 
@@ -253,61 +250,15 @@ def catching_up(bootstrap: str, folder: Path, topic: str, count: int, events: in
             time.sleep(0.2)
 
 
-def screens(seconds: float) -> None:
-    """What wall screens cost the worker: CPU seconds a second, and how late their frames come."""
-    click.echo(f"{'screens':>12}{'CPU s/s':>10}{'frames/s':>10}{'longest gap s':>15}")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        kafka = stack.enter_context(LocalKafka())
-        bench = Bench(kafka.bootstrap, folder, "simulated", 50_000, 4)
-        settings = {
-            "name": "screens",
-            "bootstrap": kafka.bootstrap,
-            "topics": {"calls": bench.topic(our_job()), "chats": "off", "queues": "off"},
-            "clock": "event",
-        }
-        worker = stack.enter_context(RunningWorker(folder / "worker", settings))
-        worker.wait_for_records(bench.events)
-        for count in (0, 1, 50, 500):
-            began_s, before = time.monotonic(), cpu_seconds(worker)
-            gaps = asyncio.run(watching(worker.url, count, seconds))
-            used = (cpu_seconds(worker) - before) / (time.monotonic() - began_s)
-            longest = max(gaps, default=0.0)
-            rate = len(gaps) / count / seconds if count else 0.0
-            click.echo(f"{count:>12}{used:>10.3f}{rate:>10.2f}{longest:>15.2f}")
-
-
-def cpu_seconds(worker: RunningWorker) -> float:
-    """CPU time of the worker so far."""
-    found = CPU.search(worker.metrics())
-    assert found is not None
-    return float(found[1])
-
-
-async def watching(url: str, count: int, seconds: float) -> list[float]:
-    """*count* screens look on for a while; the seconds between the frames of each."""
-    import aiohttp
-
-    gaps: list[float] = []
-
-    async def look(session: aiohttp.ClientSession) -> None:
-        last = 0.0
-        async with session.get(f"{url}/api/v1/floor/stream") as answer:
-            async for line in answer.content:
-                if line.startswith(b"event: floor"):
-                    now = time.monotonic()
-                    if last:
-                        gaps.append(now - last)
-                    last = now
-
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, read_bufsize=1 << 20) as session:
-        looking = [asyncio.create_task(look(session)) for _ in range(count)]
-        await asyncio.sleep(seconds)
-        for task in looking:
-            task.cancel()
-        await asyncio.gather(*looking, return_exceptions=True)
-    return gaps
+def screens() -> None:
+    """What wall screens cost a worker, by the bench that knows the wall best."""
+    for count in ("1", "50", "500"):
+        subprocess.run(
+            [sys.executable, "tests/bench/wall_screens.py", "--screens", count, "--stuck", "0"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=True,
+        )
 
 
 BENCHES: Final[dict[str, Callable[[int], None]]] = {
@@ -315,7 +266,7 @@ BENCHES: Final[dict[str, Callable[[int], None]]] = {
     "memory": memory,
     "workers": workers,
     "scrape": lambda _: scrape(),
-    "screens": lambda _: screens(15.0),
+    "screens": lambda _: screens(),
     "open": lambda events: open_contacts(min(1_000_000, events)),
 }
 
