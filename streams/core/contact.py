@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from sys import intern
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from schemas.events import (
@@ -104,6 +105,10 @@ _new_fact: Final = tuple.__new__
 """Makes a `Fact` without the call that a named tuple's own constructor costs."""
 
 
+_one: Final = intern
+"""Of many equal texts one is kept: a fact would else hold five of its own for hours."""
+
+
 def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> Fact:
     """The fact of a contact event, with queue names folded into their canonical ones."""
     kind = type(event)
@@ -122,11 +127,11 @@ def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> Fact:
             event.sequence,
             rank,
             event.id,
-            event.source,
-            queue,
-            event.channel,
-            event.segment,
-            detail,
+            _one(event.source),
+            _one(queue),
+            _one(event.channel),
+            _one(event.segment),
+            _one(detail),
         ),
     )
 
