@@ -375,7 +375,10 @@ def main(
             for contender in contenders:
                 run = run_once(bench, contender)
                 results[contender.name].append(run)
-                click.echo(f"round {number + 1}: {contender.name}: {run['per_s']:,.0f} events/s")
+                click.echo(
+                    f"round {number + 1}: {contender.name}: {run['per_s']:,.0f} events/s, "
+                    f"{run['cpu_us']:.2f} us of CPU each"
+                )
     machine["load_at_end"] = os.getloadavg()[0]
     show_table(results)
     compared = {ours: ratios(results, ours) for ours in OURS if ours in results}
