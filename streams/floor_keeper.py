@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Final, Protocol
 
@@ -288,13 +288,21 @@ class FloorKeeper:
     def metrics(self) -> bytes:
         """The exposition of the floor shown, written once however often it is asked for."""
         shown = self._shown
+        if self._is_out_of_date(shown.floor):
+            return self._render(_withheld(shown.floor))
         if shown.metrics is None:
-            shown.metrics = self._exposition.render(
-                shown.floor,
-                self._pipeline(),
-                show_floor=self._ready and not shown.floor.begins_anew,
-            )
+            shown.metrics = self._render(shown.floor)
         return shown.metrics
+
+    def _render(self, floor: Floor) -> bytes:
+        return self._exposition.render(
+            floor, self._pipeline(), show_floor=self._ready and not floor.begins_anew
+        )
+
+    def _is_out_of_date(self, floor: Floor) -> bool:
+        """Whether *floor* is of long ago: a process that was frozen is asked before it can know."""
+        is_of_now = self._settings.clock == "wall"
+        return is_of_now and self._clock_ms() - floor.now_ms > BEHIND_MS
 
     def is_ready(self) -> bool:
         """Whether every partition has been caught up with once; it stays so."""
@@ -309,29 +317,28 @@ class FloorKeeper:
         read = self._read()
         now_ms = self._now_ms
         parts = records.partitions
-        ignored: dict[tuple[str, str], int] = {}
-        late: dict[str, int] = {}
-        unmatched: dict[str, int] = {}
-        duplicates: dict[str, int] = {}
-        conflicting: dict[str, int] = {}
-        for tp, partition in parts.items():
-            late[tp.topic] = late.get(tp.topic, 0) + partition.late
-            unmatched[tp.topic] = unmatched.get(tp.topic, 0) + partition.unmatched_outcomes
-            for reason, count in partition.ignored.items():
-                key = (tp.topic, reason)
-                ignored[key] = ignored.get(key, 0) + count
-            _add(duplicates, partition.duplicates)
-            _add(conflicting, partition.conflicting)
+        counts = records.counts()
+
+        def by_one(kind: str) -> dict[str, int]:
+            return {labels[0]: count for (name, *labels), count in counts.items() if name == kind}
+
+        def by_two(kind: str) -> dict[tuple[str, str], int]:
+            return {
+                (labels[0], labels[1]): count
+                for (name, *labels), count in counts.items()
+                if name == kind
+            }
+
         return Pipeline(
-            events_total=records.events(),
-            rejected=dict(records.rejected),
+            events_total=by_two("events"),
+            rejected=by_one("rejected"),
             shortened=records.shortened,
-            duplicates=duplicates,
-            conflicting=conflicting,
-            late=late,
-            ignored=ignored,
+            duplicates=by_one("duplicates"),
+            conflicting=by_one("conflicting"),
+            late=by_one("late"),
+            ignored=by_two("ignored"),
             unknown_fields=records.unknown_fields(),
-            unmatched=unmatched,
+            unmatched=by_one("unmatched"),
             lag_records={(tp.topic, tp.partition): place.lag for tp, place in read.items()},
             event_lag_s={
                 (tp.topic, tp.partition): self._lag_s(read.get(tp), partition, now_ms)
@@ -339,8 +346,8 @@ class FloorKeeper:
             },
             snapshot_age_s={(tp.topic, tp.partition): age for tp, age in self._ages_s().items()},
             rebuilds={} if self._kept is None else self._kept.rebuilt,
-            missed=_by_topic({tp: records.missed_of(tp).records for tp in parts}),
-            recreated=_by_topic({tp: records.missed_of(tp).logs for tp in parts}),
+            missed=by_one("missed"),
+            recreated=by_one("recreated"),
             floor_partial=self._shown.floor.partial is not None,
         )
 
@@ -365,13 +372,7 @@ class FloorKeeper:
         return {} if self._kept is None else self._kept.ages_s()
 
 
-def _by_topic(counts: Mapping[TP, int]) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for tp, count in counts.items():
-        sums[tp.topic] = sums.get(tp.topic, 0) + count
-    return sums
-
-
-def _add(mine: dict[str, int], theirs: Mapping[str, int]) -> None:
-    for name, count in theirs.items():
-        mine[name] = mine.get(name, 0) + count
+def _withheld(floor: Floor) -> Floor:
+    """*floor* with every queue behind: its totals stay, live and window figures are not shown."""
+    queues = {key: replace(queue, catching_up=True) for key, queue in floor.queues.items()}
+    return replace(floor, queues=queues)

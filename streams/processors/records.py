@@ -11,10 +11,10 @@ from typing import Final, Protocol
 import msgspec
 
 from schemas.codec import Decoder, Unreadable
-from schemas.events import Unknown, type_name
 from streams.core.contact import NEVER
 from streams.core.partition import Partition
 from streams.ledger import FALLEN_BACK, NOTHING_MISSED, Missed
+from streams.processors.own_counts import Count, OwnCounts, counts_of
 from streams.reader import TP, Record, Sink, is_same_log
 from streams.snapshots import Held, Source
 
@@ -97,6 +97,7 @@ class Records(Sink):
         self._open_gaps: set[TP] = set()
         self._unread = unread
         self._rejected: dict[TP, dict[str, int]] = {}
+        self._own_counts = OwnCounts()
         self._rejections = rejections
         self._max_record_bytes = max_record_bytes
         self._decoders: dict[str, Decoder] = {}
@@ -109,6 +110,7 @@ class Records(Sink):
             self._rejected[tp] = dict(held.rejected)
             self._logs[tp] = held.log
             self._missed[tp] = held.missed
+            self._own_counts.begin(tp, self._counts_of(tp))
             if held.missed.until_ms == NEVER:
                 self._open_gaps.add(tp)
             if held.is_recreated:
@@ -123,6 +125,9 @@ class Records(Sink):
 
     async def revoked(self, tps: Collection[TP]) -> None:
         """Forget the state of *tps*; whoever owns them next takes it from where it is kept."""
+        for tp in tps:
+            if tp in self.partitions:
+                self._own_counts.end(tp, self._counts_of(tp))
         await self._states.let_go(tps, self)
         for tp in tps:
             self.partitions.pop(tp, None)
@@ -263,13 +268,17 @@ class Records(Sink):
         """How many fields that this version does not know were met, by topic."""
         return {topic: decoder.unknown_fields for topic, decoder in self._decoders.items()}
 
-    def events(self) -> dict[tuple[str, str], int]:
-        """How many events of each (topic, type) the owned partitions have taken."""
-        counts: dict[tuple[str, str], int] = {}
-        for tp, partition in self.partitions.items():
-            for kind, count in partition.events.items():
-                key = (tp.topic, "unknown" if kind is Unknown else type_name(kind))
-                counts[key] = counts.get(key, 0) + count
+    def counts(self) -> Mapping[Count, int]:
+        """What this process has met of all partitions that it ever had: it only rises."""
+        return self._own_counts.total({tp: self._counts_of(tp) for tp in self.partitions})
+
+    def _counts_of(self, tp: TP) -> Mapping[Count, int]:
+        counts = counts_of(tp.topic, self.partitions[tp])
+        for reason, count in self.rejected_of(tp).items():
+            counts["rejected", reason] = count
+        missed = self.missed_of(tp)
+        counts["missed", tp.topic] = missed.records
+        counts["recreated", tp.topic] = missed.logs
         return counts
 
     def _decoder(self, topic: str) -> Decoder:

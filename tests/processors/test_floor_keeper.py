@@ -97,6 +97,22 @@ def a_call(topics: Topics, *, ago_ms: int) -> None:
     )
 
 
+@pytest.mark.parametrize(("asleep_ms", "is_shown"), [(9_000, True), (3_600_000, False)])
+def test_a_worker_that_was_frozen_is_asked_before_it_looks_again(
+    topics: Topics, keeper: FloorKeeper, asleep_ms: int, is_shown: bool
+) -> None:
+    topics.ends = {CALLS: 1, CHATS: 0}
+    a_call(topics, ago_ms=60_000)
+    assert "floorwatch_contacts_waiting{" in series(keeper)
+
+    topics.now_ms += asleep_ms
+
+    page = keeper.metrics().decode()
+    assert ("floorwatch_contacts_waiting{" in page) is is_shown
+    assert ("floorwatch_window_contacts{" in page) is is_shown
+    assert "floorwatch_contacts_offered_total{" in page
+
+
 async def test_a_partition_that_is_taken_away_between_two_steps_says_nothing(
     topics: Topics, keeper: FloorKeeper
 ) -> None:

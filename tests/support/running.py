@@ -198,7 +198,7 @@ class RunningWorker:
     def wait_until(self, true: Callable[[], T | None], what: str) -> T:
         """Ask *true* until it gives something that is not false, and return that."""
         deadline = time.monotonic() + PATIENCE_S
-        while not (found := true()):
+        while not (found := _if_it_answers(true)):
             tail = "\n".join(self.log().splitlines()[-40:])
             assert self.is_running, f"the worker ended before {what}; its log:\n{tail}"
             assert time.monotonic() < deadline, f"in vain: {what}; the worker's log:\n{tail}"
@@ -231,6 +231,14 @@ class RunningWorker:
     def _address(self, begins_at: int) -> int | None:
         found = _ADDRESS.search(self.log()[begins_at:])
         return int(found[1]) if found else None
+
+
+def _if_it_answers(true: Callable[[], T | None]) -> T | None:
+    """What *true* gives; None where nothing listens any more: then the log says why."""
+    try:
+        return true()
+    except ConnectionError:
+        return None
 
 
 def records_read(page: str) -> int:
