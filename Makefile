@@ -15,7 +15,7 @@ COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench bench-latency bench-scale compiled test-compiled clean
+.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
 soak: $(VENV)/.test ## a hundred schedules of faults; ARGS='--schedules 10 --first-seed 7 --lanes 1'
 	$(BIN)/python -m tests.support.soak $(ARGS)
 	$(BIN)/python -m tests.support.outage
+
+bench-paging: $(VENV)/.test programs ## seconds from a breach to the page; ARGS='--resolved' also to its end
+	$(BIN)/python -m tests.bench.paging $(ARGS)
 
 lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/ruff check

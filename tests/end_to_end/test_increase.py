@@ -7,11 +7,8 @@ are tested here, and what `increase` itself adds: Prometheus draws the line betw
 the last scrape of the range on to its ends, which is less than 2.2 scrapes' worth.
 """
 
-import random
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,11 +19,12 @@ from aiokafka.partitioner import murmur2
 
 from schemas import metric_names as m
 from schemas.instants import write_instant
-from streams.local_kafka import PORTS, LocalKafka
+from streams.local_kafka import LocalKafka
 from streams.replay import up_to
 from streams.sources.recorded import Recorded
 from tests.support.chaos import Installation, Lane, Outcome
 from tests.support.chaos_schedules import Fault, Schedule, Stage, evening
+from tests.support.paging import free_ports
 from tests.support.perfect import Perfect, net_counters
 from tests.support.prometheus import RunningPrometheus, Sample, scraping
 from tests.support.recordings import Look, Recording
@@ -131,17 +129,6 @@ def scraped(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> I
         with installation:
             outcome = installation.run()
         yield Scraped(prometheus, installation.perfect, began_s, outcome, quiet)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has: a worker that comes back is the same target."""
-    ports: list[int] = []
-    while len(ports) < count:
-        port = random.choice(PORTS)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind((HOST, port))
-            ports += {port} - {*ports}
-    return ports
 
 
 def test_the_workers_themselves_show_what_the_oracle_says(scraped: Scraped) -> None:
