@@ -160,7 +160,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
         for started in ready:
             started.result()
         began_s = time.time()
-        restarts = pool.submit(restart_all, rolling)
+        restarts = pool.submit(restart_all, paging, rolling)
         begin_incident(incident)
         many.board.send(
             [many.board.call("queued", f"caller {n}", f"queue-{n}") for n in range(MANY)]
@@ -280,8 +280,9 @@ def answer_many(paging: Paging, many: Installation) -> set[str]:
     return queues
 
 
-def restart_all(rolling: Installation) -> Restarts:
+def restart_all(paging: Paging, rolling: Installation) -> Restarts:
     """An upgrade and a rollback, seen from outside: each worker stops and comes back, twice."""
+    paging.wait_until_told("firing", receiver="watchdog")  # from now on every rule is evaluated
     restarts = Restarts(time.time(), [], 0)
     over = threading.Event()
     calls = threading.Thread(target=take_calls, args=(rolling, restarts, over))
