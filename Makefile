@@ -33,9 +33,6 @@ soak: $(VENV)/.test ## a hundred schedules of faults; ARGS='--schedules 10 --fir
 	$(BIN)/python -m tests.support.soak $(ARGS)
 	$(BIN)/python -m tests.support.outage
 
-bench-paging: $(VENV)/.test programs ## seconds from a breach to the page; ARGS='--resolved' also to its end
-	$(BIN)/python -m tests.bench.paging $(ARGS)
-
 lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -86,6 +83,9 @@ build/compiled/.done: $(VENV)/.test requirements/compile_core.py $(wildcard sche
 
 bench-latency: $(VENV)/.test ## from an event to /metrics and to a browser; ARGS='--rates 1000 --workers 3'
 	$(BIN)/python tests/bench/latency.py $(ARGS)
+
+bench-paging: $(VENV)/.test programs ## seconds from a breach to the page; ARGS='--resolved' also to its end
+	$(BIN)/python -m tests.bench.paging $(ARGS)
 
 bench-scale: $(VENV)/.test ## speed, memory and answers as things grow; ARGS='scrape open --events 1000000'
 	$(BIN)/python tests/bench/scale.py $(ARGS)
