@@ -75,12 +75,10 @@ class Restarts:
 
     Attributes:
         began_s: when, in epoch seconds.
-        away_s: how long each was away, from SIGTERM until it was ready again.
         calls: that there were.
     """
 
     began_s: float
-    away_s: list[float]
     calls: int
 
 
@@ -284,18 +282,16 @@ def restart_all(paging: Paging, rolling: Installation) -> Restarts:
     """An upgrade and a rollback, seen from outside: each worker stops and comes back, twice."""
     paging.wait_until_told("firing", receiver="watchdog")  # from now on every rule is evaluated
     paging.prometheus.wait_for_scrape(*rolling.addresses)
-    restarts = Restarts(time.time(), [], 0)
+    restarts = Restarts(time.time(), 0)
     over = threading.Event()
     calls = threading.Thread(target=take_calls, args=(rolling, restarts, over))
     calls.start()
     try:
         for _ in ("upgrade", "rollback"):
             for worker in rolling.workers:
-                stopped_s = time.monotonic()
                 worker.stop()
                 worker.__enter__()
                 wait_until_ready(worker)
-                restarts.away_s.append(time.monotonic() - stopped_s)
                 paging.prometheus.wait_for_scrape(*rolling.addresses)
     finally:
         over.set()
