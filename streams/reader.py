@@ -5,15 +5,19 @@ every way in which a batch can be late, lost or overtaken is a plain test.
 """
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 from faust.types import TP
 
 __all__ = ["TP", "Batch", "BatchLost", "Position", "Reader", "Record", "Sink", "is_same_log"]
+
+LOST_AFTER_WAITS: Final = 10
+"""Whole waits for the processor, one after another, in which it took no batch at all."""
 
 
 def is_same_log(one: str, other: str) -> bool:
@@ -228,6 +232,7 @@ class Reader:
         self._serial = 0
         self._under_way = 0
         self._taking = False
+        self._idle_waits = 0
         self._through = asyncio.Event()
         self._through.set()
 
@@ -289,23 +294,30 @@ class Reader:
     def _overtake(self) -> None:
         self._epoch += 1
         self._under_way = 0
+        self._idle_waits = 0
         self._through.set()
 
     async def through(self, within_s: float) -> bool:
         """Wait until what was polled has gone through the sink; False if it has not by then.
 
+        A loop that stood still for longer than that has batches on their way which the processor
+        had no turn to take: only after some waits in a row, in which it took none, are they lost.
+
         Raises:
             BatchLost: it never will.
         """
         if not self._through.is_set():
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._through.wait(), within_s)
-            except TimeoutError:
-                if not self._taking:
-                    raise BatchLost(
-                        f"{self._under_way} polled batches never came to the processor; start the "
-                        "worker again"
-                    ) from None
+        if self._through.is_set() or self._taking:
+            self._idle_waits = 0
+        else:
+            self._idle_waits += 1
+            if self._idle_waits == LOST_AFTER_WAITS:
+                raise BatchLost(
+                    f"{self._under_way} polled batches never came to the processor; start the "
+                    "worker again"
+                )
         return self._through.is_set()
 
     def batches(self, polled: Mapping[TP, Sequence[Record]]) -> dict[TP, list[Batch]]:
@@ -334,6 +346,7 @@ class Reader:
             BatchLost: the batch before it never came.
         """
         self._taking = True
+        self._idle_waits = 0
         self.process(batch)
         await self.sink.room()
         self._taking = False

@@ -1,6 +1,7 @@
 """The books of what was read: in order, nothing twice, nothing left out."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.reader import TP, Batch, BatchLost, Reader, Record, Sink
+from streams.reader import LOST_AFTER_WAITS, TP, Batch, BatchLost, Reader, Record, Sink
 
 CALLS_0 = TP("calls", 0)
 CALLS_1 = TP("calls", 1)
@@ -314,8 +315,35 @@ async def test_a_batch_that_never_comes_to_the_processor_stops_the_worker() -> N
     reader, _ = reader_at(p0=0)
     polled(reader, CALLS_0, 0)
 
+    for _ in range(LOST_AFTER_WAITS - 1):
+        assert not await reader.through(within_s=0.001)
     with pytest.raises(BatchLost, match="1 polled batches never came"):
-        await reader.through(within_s=0.01)
+        await reader.through(within_s=0.001)
+
+
+async def test_a_batch_that_was_taken_while_the_loop_stood_still_is_not_lost() -> None:
+    reader, sink = reader_at(p0=0)
+    batch = polled(reader, CALLS_0, 0)
+
+    async def stand_still() -> None:
+        time.sleep(0.02)  # noqa: ASYNC251 - the loop does nothing else, that is the point
+        await reader.take(batch)
+
+    standing = asyncio.create_task(stand_still())
+    assert await reader.through(within_s=0.01)
+    await standing
+
+    assert sink.offsets == {CALLS_0: [0]}
+
+
+async def test_a_processor_that_had_no_turn_for_a_while_has_lost_nothing() -> None:
+    reader, _ = reader_at(p0=0)
+    for offset in range(3):
+        batch = polled(reader, CALLS_0, offset)
+        for _ in range(LOST_AFTER_WAITS - 1):
+            assert not await reader.through(within_s=0)
+        await reader.take(batch)
+        assert await reader.through(within_s=0)
 
 
 async def test_a_seek_frees_the_next_poll_from_waiting_for_what_it_has_overtaken() -> None:
