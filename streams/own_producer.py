@@ -1,4 +1,8 @@
-"""The connection over which a worker writes to the installation's own topics."""
+"""The connection over which a worker writes to the installation's own topics.
+
+How it ends is ours: aiokafka's own `stop`, cut short, leaves behind what goes on sending. For that,
+this module touches what aiokafka keeps to itself; `tests/processors` holds it to the release.
+"""
 
 import asyncio
 import contextlib
@@ -6,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 MAX_REQUEST_BYTES: Final = 1_000_000
 STOP_WITHIN_S: Final = 2.0
@@ -38,11 +42,21 @@ class OwnProducer:
             return self._producer
 
     async def stop(self) -> None:
-        """Disconnect; what is not acknowledged by then never was."""
+        """Disconnect; what is not acknowledged by then never was, and is sent no more.
+
+        Only of what is on its way at that time may something still arrive.
+        """
         producer, self._producer = self._producer, None
-        if producer is not None:
+        if producer is None:
+            return
+        is_stopped = False
+        try:
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(producer.stop(), STOP_WITHIN_S)
+                is_stopped = True
+        finally:
+            if not is_stopped:
+                await _end(producer)
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -58,3 +72,20 @@ class OwnProducer:
                 await producer.stop()
             raise
         return producer
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    """End what an interrupted `stop` of *producer* leaves: its sender, connections and records."""
+    sending = producer._sender.sender_task
+    for _ in range(2):  # a sender that is cancelled waits for its requests; again, and it does not
+        if sending is not None and not sending.done():
+            sending.cancel()
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(producer.client.close(), STOP_WITHIN_S)
+        if sending is not None and not sending.done():
+            await asyncio.wait({sending}, timeout=STOP_WITHIN_S / 2)
+    unsent = producer._message_accumulator
+    while unsent._batches:
+        unsent._pop_batch(next(iter(unsent._batches)))
+    for batch in list(unsent._pending_batches):
+        batch.failure(KafkaConnectionError("given up"))

@@ -1,9 +1,10 @@
 """Records from Kafka into the monitor, through Faust, one message per partition and poll.
 
 Stock Faust spends about 45 us of bookkeeping on a message. Here a message is all that one poll
-brought of one partition, so that this price is paid once for hundreds of records. This is the only
-module that touches what Faust and aiokafka keep to themselves; `tests/processors` holds it to the
-releases that `pyproject.toml` pins.
+brought of one partition, so that this price is paid once for hundreds of records. But for a request
+in `topic_identity` and the end of `own_producer`, this is the only module that touches what Faust
+and aiokafka keep to themselves; `tests/processors` holds it to the releases that `pyproject.toml`
+pins.
 
 Four things are ours and not Faust's:
 

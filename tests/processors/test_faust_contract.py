@@ -1,7 +1,7 @@
 """What `streams.transport` takes for granted about the releases of Faust and aiokafka it is for.
 
-When one of these fails after an upgrade, read `streams/transport.py` beside the new release before
-anything else: the numbers of the monitor rest on it.
+When one of these fails after an upgrade, read `streams/transport.py` (and `own_producer.py` for the
+producer) beside the new release before anything else: the numbers of the monitor rest on it.
 """
 
 import asyncio
@@ -16,9 +16,11 @@ from typing import Any
 
 import faust
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import GroupAuthorizationFailedError
+from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
+from aiokafka.producer.sender import Sender
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
@@ -290,3 +292,16 @@ def test_mode_starts_a_service_through_its_worker_alone() -> None:
     assert "self._thread.start()" in source
     assert "self.service._start_thread()" in inspect.getsource(WorkerThread.run)
     assert "self._serve()" in inspect.getsource(ServiceThread._start_thread)
+
+
+async def test_a_producer_keeps_what_its_end_needs_where_it_is_looked_for() -> None:
+    producer = AIOKafkaProducer(bootstrap_servers="127.0.0.1:1", enable_idempotence=True)
+
+    assert producer._sender.sender_task is None
+    assert producer._message_accumulator._batches == {}
+    assert producer._message_accumulator._pending_batches == set()
+    assert str(inspect.signature(MessageAccumulator._pop_batch)) == "(self, tp)"
+    assert "del self._batches[tp]" in inspect.getsource(MessageAccumulator._pop_batch)
+    assert str(inspect.signature(MessageBatch.failure)) == "(self, exception)"
+    assert "except asyncio.CancelledError" in inspect.getsource(Sender._sender_routine)
+    await producer.stop()
