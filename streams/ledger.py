@@ -1,15 +1,16 @@
 """What the state topic says of one partition: who owned it, and its newest complete snapshot.
 
 A snapshot is a manifest and the parts that it names, one cut at one source offset. Keys carry the
-epoch of the owner who wrote them, and a part's key is never used for another part:
+epoch of the owner who wrote them, and no key is ever used for anything else:
 
-    TOPIC/PARTITION/EPOCH/claim/MEMBER     somebody owns the partition from here on
-    TOPIC/PARTITION/EPOCH/part/SERIAL      a part
-    TOPIC/PARTITION/EPOCH/manifest         names parts; written when they are acknowledged
+    TOPIC/PARTITION/EPOCH/claim/MEMBER       somebody owns the partition from here on
+    TOPIC/PARTITION/EPOCH/part/SERIAL        a part
+    TOPIC/PARTITION/EPOCH/manifest/SERIAL    names parts; written when they are acknowledged
 
 The first claim of an epoch in the log wins it. Behind a claim, whatever an earlier owner writes is
-ignored: it was frozen or cut off and does not know yet. Kafka's group generations do not serve for
-this, since a static member that comes back keeps its own.
+ignored: it was frozen or cut off and does not know yet. A manifest that is delivered there, late,
+replaces nothing, since its key is its own; those of earlier versions have no serial. Kafka's group
+generations do not serve for this, since a static member that comes back keeps its own.
 """
 
 import re
@@ -32,7 +33,8 @@ _CLAIM: Final = "claim"
 _PART: Final = "part"
 _MANIFEST: Final = "manifest"
 _KEY: Final = re.compile(
-    r"([A-Za-z0-9._-]+)/(\d+)/(\d+)/(manifest|part(?=/\d+$)|claim(?=/.))(?:/(.+))?"
+    r"([A-Za-z0-9._-]+)/(\d+)/(\d+)/"
+    r"(manifest(?=$|/\d+$)|part(?=/\d+$)|claim(?=/.))(?:/(.+))?"
 )
 
 
@@ -128,13 +130,13 @@ def part_key(tp: TP, epoch: int, serial: int) -> bytes:
     return f"{tp.topic}/{tp.partition}/{epoch}/{_PART}/{serial}".encode()
 
 
-def manifest_key(tp: TP, epoch: int) -> bytes:
-    """The key of the manifest of *epoch*."""
-    return f"{tp.topic}/{tp.partition}/{epoch}/{_MANIFEST}".encode()
+def manifest_key(tp: TP, epoch: int, serial: int) -> bytes:
+    """The key of a manifest."""
+    return f"{tp.topic}/{tp.partition}/{epoch}/{_MANIFEST}/{serial}".encode()
 
 
 class Key(NamedTuple):
-    """A key of the state topic: *which* is the member of a claim, or the serial of a part."""
+    """A key of the state topic: *which* is the member of a claim, or the serial of the others."""
 
     tp: TP
     epoch: int
@@ -168,7 +170,7 @@ class Ledger:
         self.owner = ""
         self._keys: set[bytes] = set()
         self._parts: dict[tuple[int, int], _Part] = {}
-        self._manifests: list[tuple[int, bytes]] = []
+        self._manifests: list[tuple[int, int, bytes]] = []
 
     def take(self, key: Key, raw_key: bytes, value: bytes | None) -> None:
         """Take the next record; one of an owner who has been replaced changes nothing."""
@@ -186,7 +188,7 @@ class Ledger:
             return
         if kind == _MANIFEST:
             if value is not None:
-                self._manifests.append((epoch, value))
+                self._manifests.append((epoch, int(which or 0), value))
             return
         if value is None:
             self._parts.pop((epoch, int(which)), None)
@@ -204,7 +206,8 @@ class Ledger:
             StateUnusable: there are some, and none of them can be used.
         """
         problem: StateUnusable | None = None
-        for epoch, body in reversed(self._manifests):
+        by_age = sorted(self._manifests, key=lambda each: each[:2])
+        for epoch, _, body in reversed(by_age):
             try:
                 return self._complete(epoch, body)
             except StateUnusable as unusable:

@@ -45,6 +45,7 @@ REST_PER_WORK: Final = 9.0
 """While a cut is under way, encoding takes a tenth of the time."""
 
 LOOK_EVERY_S: Final = 0.2
+ACKNOWLEDGED_EVERY_S: Final = 0.05
 LAST_WITHIN_S: Final = 4.0
 OLD_AFTER_S: Final = 30.0
 """Whoever leaves says once more that nothing has come since, if the last cut is older than this."""
@@ -71,8 +72,8 @@ class Source(Protocol):
     def missed_of(self, tp: TP) -> Missed:
         """What was gone before it was read."""
 
-    async def acknowledged(self, tp: TP, offset: int) -> None:
-        """Return when every rejected record before *offset* has been written."""
+    def is_acknowledged(self, tp: TP, offset: int) -> bool:
+        """Whether every rejected record before *offset* has been written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,18 @@ class Held:
     cut_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A cut whose parts are all on the state topic, and no manifest yet."""
+
+    offset: int
+    cut_ms: int
+    log: str
+    rejected: Mapping[str, int]
+    unread: int
+    missed: Missed
+
+
 @dataclass(slots=True)
 class _Owned:
     """A partition of ours, and what the state topic holds of it."""
@@ -110,6 +123,7 @@ class _Owned:
     cutter: Cutter
     keys: set[bytes]
     cut: tuple[str, int] | None = None
+    pending: _Cut | None = None
     serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     written: dict[str, PartName] = field(default_factory=dict)
     is_written: bool = False
@@ -184,6 +198,9 @@ class Snapshots:
         """
         if self._dismantling:
             await asyncio.wait(self._dismantling)
+        if not self._owned:
+            gc.unfreeze()
+            gc.collect()  # little is left now; whatever is frozen later is looked at no more
         ledgers = await self._state.take_over({tp: self._seen_epoch(tp) for tp in tps})
         topics = await self._state.topics({tp.topic for tp in tps})
         found = {tp: self._found(tp, ledgers[tp], topics[tp.topic].partitions) for tp in tps}
@@ -213,6 +230,7 @@ class Snapshots:
     async def let_go(self, tps: Collection[TP], source: Source) -> None:
         """Write a last snapshot of *tps*, if that is quickly done, and then no more of them."""
         leaving = [owned for tp in tps if (owned := self._owned.get(tp)) is not None]
+        leaving.sort(key=lambda owned: _waits_for_rejected(owned.tp, source))
         for owned in leaving:
             owned.is_leaving = True
         try:
@@ -224,6 +242,7 @@ class Snapshots:
         finally:
             for owned in leaving:
                 if self._owned.pop(owned.tp, None) is not None:
+                    owned.cutter.forget()  # a cut under way refers to itself in circles
                     self._dismantle(owned.cutter.partition)
 
     async def keep(self, source: Source) -> None:
@@ -239,6 +258,7 @@ class Snapshots:
                     backoff.succeeded()
                 except (KafkaError, OSError) as exc:
                     owned.cutter.forget()
+                    owned.pending = None
                     await self._state.stop()
                     log.warning("a snapshot is not written yet: %r", exc)
                     await backoff.wait()
@@ -250,11 +270,18 @@ class Snapshots:
                 return
             offset = source.next_offset(owned.tp)
             cut = (source.log_of(owned.tp), offset)
-            is_old = owned.is_leaving and time.monotonic() - owned.cut_s > OLD_AFTER_S
-            if offset is not None and (cut != owned.cut or not owned.is_written or is_old):
-                await self._write(owned, source, offset)
-            elif owned.is_written or offset is None:
-                owned.written_s = time.monotonic()
+            if owned.pending is not None and (
+                cut[0] != owned.pending.log or (owned.is_leaving and offset != owned.pending.offset)
+            ):
+                owned.pending = None
+            if owned.pending is None:
+                is_old = owned.is_leaving and time.monotonic() - owned.cut_s > OLD_AFTER_S
+                if offset is not None and (cut != owned.cut or not owned.is_written or is_old):
+                    owned.pending = await self._cut(owned, source, offset)
+                elif owned.is_written or offset is None:
+                    owned.written_s = time.monotonic()
+            if owned.pending is not None:
+                await self._finish(owned, source, owned.pending)
 
     def _found(self, tp: TP, ledger: Ledger, partitions: int) -> Snapshot | None:
         """The snapshot to begin with, if any."""
@@ -311,16 +338,21 @@ class Snapshots:
         self._dismantling.add(task)
         task.add_done_callback(self._dismantling.discard)
 
-    async def _write(self, owned: _Owned, source: Source, offset: int) -> None:
-        """Write one snapshot, cut now at *offset*; stop in the middle when it is ours no more.
+    async def _cut(self, owned: _Owned, source: Source, offset: int) -> _Cut | None:
+        """Write the parts of a cut, made now at *offset*; None when it is ours no more.
 
         Raises:
             KafkaError: something could not be written.
         """
         tp, cutter = owned.tp, owned.cutter
-        rejected = dict(source.rejected_of(tp))
-        kept_log, unread, missed = source.log_of(tp), source.unread_of(tp), source.missed_of(tp)
-        cut_ms = time.time_ns() // 1_000_000
+        cut = _Cut(
+            offset=offset,
+            cut_ms=time.time_ns() // 1_000_000,
+            log=source.log_of(tp),
+            rejected=dict(source.rejected_of(tp)),
+            unread=source.unread_of(tp),
+            missed=source.missed_of(tp),
+        )
         owned.cut_s = time.monotonic()
         if cutter.is_under_way:
             cutter.forget()  # the one before was given up in the middle
@@ -340,28 +372,47 @@ class Snapshots:
             under_way.append(await self._state.send(tp, key, body))
             await asyncio.sleep(0 if owned.is_leaving else REST_PER_WORK * took_s)
         await asyncio.gather(*under_way)
-        await source.acknowledged(tp, offset)
         if not self._is_ours(owned):
-            return
+            return None
         known = owned.written | new
-        written = {name: known[name] for name in cutter.names()}
+        owned.written = {name: known[name] for name in cutter.names()}
+        return cut
+
+    async def _finish(self, owned: _Owned, source: Source, cut: _Cut) -> None:
+        """Write the manifest of *cut*, and remove what it replaces.
+
+        It waits for the rejected records before the cut, or where that would hold up the snapshots
+        of other partitions, leaves the manifest to a later call.
+
+        Raises:
+            KafkaError: something could not be written.
+        """
+        tp = owned.tp
+        while not source.is_acknowledged(tp, cut.offset):
+            if not owned.is_leaving or not self._is_ours(owned):
+                return
+            await asyncio.sleep(ACKNOWLEDGED_EVERY_S)
         manifest = Manifest(
             epoch=owned.epoch,
-            offset=offset,
-            cut_ms=cut_ms,
+            offset=cut.offset,
+            cut_ms=cut.cut_ms,
             partitions=owned.partitions,
-            rejected=rejected,
-            parts=list(written.values()),
-            log=kept_log,
-            unread=unread,
-            missed=missed,
+            rejected=dict(cut.rejected),
+            parts=list(owned.written.values()),
+            log=cut.log,
+            unread=cut.unread,
+            missed=cut.missed,
         )
-        key = manifest_key(tp, owned.epoch)
+        key = manifest_key(tp, owned.epoch, next(owned.serials))
+        owned.keys.add(key)
         await (await self._state.send(tp, key, write_manifest(manifest)))
-        owned.written, owned.cut, owned.is_written = written, (kept_log, offset), True
+        owned.pending = None
+        owned.cut, owned.is_written = (cut.log, cut.offset), True
         owned.written_s = time.monotonic()
+        if not self._is_ours(owned):
+            return  # the manifest may stand behind another claim: what it replaces still counts
         kept = {key, claim_key(tp, owned.epoch, self._state.member)}
-        kept |= {part_key(tp, owned.epoch, part.serial) for part in written.values()}
+        kept |= {part_key(tp, owned.epoch, part.serial) for part in owned.written.values()}
         await self._remove(owned, kept)
 
     async def _remove(self, owned: _Owned, kept: set[bytes]) -> None:
@@ -373,6 +424,11 @@ class Snapshots:
     def _is_ours(self, owned: _Owned) -> bool:
         """Whether the partition has neither been let go nor taken over by anybody else."""
         return self._owned.get(owned.tp) is owned and self._seen_epoch(owned.tp) <= owned.epoch
+
+
+def _waits_for_rejected(tp: TP, source: Source) -> bool:
+    offset = source.next_offset(tp)
+    return offset is not None and not source.is_acknowledged(tp, offset)
 
 
 async def _dismantle(partition: Partition) -> None:

@@ -321,6 +321,12 @@ class Partition(Sink):
         for group in self.staffing.groups:
             group.clear()
             yield
+        kept: dict[Any, Any]
+        for kept in (self.blocks, self.staffing.remembered):
+            while kept:
+                for _ in range(min(_LET_GO, len(kept))):
+                    kept.popitem()
+                yield
 
     def enrol(self, life: Life) -> None:
         """Put a new contact into the newest block."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +20,6 @@ from streams.snapshots import Held, Source
 log = logging.getLogger(__name__)
 
 FUTURE: Final = "future"
-ACKNOWLEDGED_EVERY_S: Final = 0.05
 SURELY_WHOLE_MS: Final = 60_000
 """A topic made anew within this time after its last snapshot held no more than that one knew of."""
 
@@ -245,10 +243,9 @@ class Records(Sink):
         """How many records of *tp* were rejected, by reason."""
         return self._rejected.get(tp, {})
 
-    async def acknowledged(self, tp: TP, offset: int) -> None:
-        """Return when every rejected record of *tp* before *offset* has been written."""
-        while self.committable(tp, offset) < offset:  # noqa: ASYNC110 - its writer tells nobody
-            await asyncio.sleep(ACKNOWLEDGED_EVERY_S)
+    def is_acknowledged(self, tp: TP, offset: int) -> bool:
+        """Whether every rejected record of *tp* before *offset* has been written."""
+        return self.committable(tp, offset) >= offset
 
     @property
     def rejected(self) -> dict[str, int]:

@@ -187,7 +187,8 @@ async def written(settings: Settings, tp: TP, parts: Mapping[str, bytes], offset
         rejected={},
         parts=names,
     )
-    await (await state.send(tp, manifest_key(tp, epoch), write_manifest(manifest)))
+    key = manifest_key(tp, epoch, len(parts) + 1)
+    await (await state.send(tp, key, write_manifest(manifest)))
     await state.stop()
 
 

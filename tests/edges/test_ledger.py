@@ -35,7 +35,12 @@ def part(epoch: int, serial: int, body: bytes | None = b"body") -> Written:
 
 
 def manifest(
-    epoch: int, offset: int, *serials: int, body: bytes = b"body", format: int = FORMAT
+    epoch: int,
+    offset: int,
+    *serials: int,
+    body: bytes = b"body",
+    format: int = FORMAT,
+    serial: int = 100,
 ) -> Written:
     table = Manifest(
         format=format,
@@ -46,7 +51,7 @@ def manifest(
         rejected={"future": 2},
         parts=[PartName(f"p-{serial}", serial, crc32(body)) for serial in serials],
     )
-    return manifest_key(CALLS, epoch), write_manifest(table)
+    return manifest_key(CALLS, epoch, serial), write_manifest(table)
 
 
 def ledger(*records: Written) -> Ledger:
@@ -98,7 +103,7 @@ def test_the_first_claim_of_an_epoch_wins_it() -> None:
         (part(1, 2), manifest(1, 99, 2)),
         (part(1, 1, None),),
         (part(1, 1, b"other"),),
-        ((manifest_key(CALLS, 1), None),),
+        ((manifest_key(CALLS, 1, 1), None),),
     ],
     ids=["snapshot", "part removed", "part written over", "manifest removed"],
 )
@@ -106,6 +111,39 @@ def test_whoever_was_replaced_changes_nothing_any_more(late: tuple[Written, ...]
     before = (claim(1), part(1, 1), manifest(1, 10, 1), claim(2, "ben"))
 
     assert offset_of(*before, *late) == 10
+
+
+def compacted(*records: Written) -> list[Written]:
+    """What compaction leaves: of each key the last, where it stands."""
+    last = {key: number for number, (key, _) in enumerate(records)}
+    return [
+        (key, value)
+        for number, (key, value) in enumerate(records)
+        if last[key] == number and value is not None
+    ]
+
+
+def test_a_manifest_delivered_late_behind_the_next_claim_replaces_nothing() -> None:
+    before = (claim(1), part(1, 1), manifest(1, 10, 1, serial=2), part(1, 3))
+    late = manifest(1, 20, 3, serial=4)
+
+    assert offset_of(*compacted(*before, claim(2, "ben"), late)) == 10
+    assert offset_of(*compacted(*before, late, claim(2, "ben"))) == 20
+
+
+def test_of_two_manifests_of_an_epoch_the_one_of_the_higher_serial_is_the_newer() -> None:
+    parts = (part(1, 1), part(1, 3))
+    newer, older = manifest(1, 110, 3, serial=12), manifest(1, 20, 1, serial=4)
+
+    assert offset_of(claim(1), *parts, newer, older) == 110
+
+
+def test_a_manifest_of_before_they_had_serials_is_read_and_is_older_than_any_with_one() -> None:
+    _, body = manifest(1, 10, 1)
+    plain = b"calls.eu-1/3/1/manifest"
+
+    assert offset_of(claim(1), part(1, 1), (plain, body)) == 10
+    assert offset_of(claim(1), part(1, 1), manifest(1, 20, 1, serial=2), (plain, body)) == 20
 
 
 def test_a_new_owner_s_snapshot_counts_from_its_manifest_on() -> None:
@@ -122,8 +160,8 @@ def test_a_new_owner_s_snapshot_counts_from_its_manifest_on() -> None:
         ((part(1, 1), manifest(1, 10, 1, 2)), "a part is missing"),
         ((part(1, 1, b"bodx"), manifest(1, 10, 1)), "a part is damaged"),
         ((part(1, 1), manifest(1, 10, 1, format=FORMAT + 1)), "its format 2 is newer than 1"),
-        ((part(1, 1), (manifest_key(CALLS, 1), b"torn")), "its manifest is damaged"),
-        ((part(1, 1), (manifest_key(CALLS, 1), b"")), "its manifest is damaged"),
+        ((part(1, 1), (manifest_key(CALLS, 1, 1), b"torn")), "its manifest is damaged"),
+        ((part(1, 1), (manifest_key(CALLS, 1, 1), b"")), "its manifest is damaged"),
     ],
 )
 def test_what_cannot_be_used_says_why(torn: tuple[Written, ...], why: str) -> None:
@@ -136,7 +174,7 @@ def test_a_manifest_of_before_logs_had_names_is_read() -> None:
     body = msgspec.msgpack.encode({**told, "rejected": {}, "parts": []})
     written = crc32(body).to_bytes(4, "big") + body
 
-    found = ledger(claim(1), (manifest_key(CALLS, 1), written)).newest()
+    found = ledger(claim(1), (manifest_key(CALLS, 1, 1), written)).newest()
 
     assert found is not None
     assert (found.manifest.offset, found.manifest.log) == (42, "")
@@ -150,7 +188,7 @@ def test_a_manifest_of_a_later_version_that_says_more_is_read() -> None:
     body = msgspec.msgpack.encode({**table, "of_later": 1, "missed": [1, 2, 3, 4, 5]})
     written = crc32(body).to_bytes(4, "big") + body
 
-    found = ledger(claim(1), (manifest_key(CALLS, 1), written)).newest()
+    found = ledger(claim(1), (manifest_key(CALLS, 1, 1), written)).newest()
 
     assert found is not None
     assert found.manifest.missed == Missed(1, 2, 3, 4)
@@ -161,7 +199,7 @@ def test_a_manifest_of_no_known_shape_cannot_be_used() -> None:
     written = crc32(body).to_bytes(4, "big") + body
 
     with pytest.raises(StateUnusable, match="cannot be read"):
-        ledger(claim(1), (manifest_key(CALLS, 1), written)).newest()
+        ledger(claim(1), (manifest_key(CALLS, 1, 1), written)).newest()
 
 
 def test_every_key_that_has_a_value_is_known_whoever_wrote_it() -> None:
@@ -184,6 +222,7 @@ def test_records_go_to_their_own_partition() -> None:
     [
         *(b"", b"calls", b"calls/3", b"calls/x/1/claim/ann", b"\xff/\xff", b"calls/3/1/claim"),
         *(b"calls/3/1/part/x", b"calls/3/1/part", b"calls/3/1/other/2", b"calls/3/-1/manifest"),
+        *(b"calls/3/1/manifest/x", b"calls/3/1/manifest/"),
     ],
 )
 def test_what_is_no_key_of_a_state_is_none(key: bytes) -> None:

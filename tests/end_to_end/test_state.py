@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import itertools
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,10 +12,20 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
+from streams import snapshots
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.snapshot import Restorer
-from streams.ledger import Manifest, Missed, manifest_key, part_key, read_key, write_manifest
+from streams.ledger import (
+    Ledger,
+    Manifest,
+    Missed,
+    manifest_key,
+    of_partitions,
+    part_key,
+    read_key,
+    write_manifest,
+)
 from streams.local_kafka import LocalKafka
 from streams.reader import TP
 from streams.settings import Settings, Topics
@@ -37,8 +48,7 @@ class AtOffset:
         self.offsets: dict[TP, int] = {}
         self.log = ""
         self.unread = 0
-        self.rejections = asyncio.Event()
-        self.rejections.set()
+        self.unacknowledged: set[TP] = set()
 
     def next_offset(self, tp: TP) -> int | None:
         return self.offsets.get(tp)
@@ -55,8 +65,8 @@ class AtOffset:
     def missed_of(self, tp: TP) -> Missed:
         return Missed(records=7, since_ms=1, until_ms=2)
 
-    async def acknowledged(self, tp: TP, offset: int) -> None:
-        await self.rejections.wait()
+    def is_acknowledged(self, tp: TP, offset: int) -> bool:
+        return tp not in self.unacknowledged
 
 
 class Member:
@@ -203,6 +213,13 @@ async def until(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
+async def patiently(is_so: Callable[[], bool]) -> None:
+    """Return soon after *is_so*, which has to come true within a minute."""
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110 - what is looked at tells nobody
+            await asyncio.sleep(0.02)
+
+
 MANY = [call(number, "queued", contact=f"c-{number}") for number in range(400)]
 
 
@@ -269,14 +286,118 @@ async def test_a_snapshot_waits_for_the_rejected_records_before_it(
 ) -> None:
     ann, ben = member("ann"), member("ben")
     tell((await ann.owns(calls)).partition, [call(0, "queued")])
-    ann.source.rejections.clear()
+    ann.source.unacknowledged.add(calls)
     writing = asyncio.create_task(ann.writes(calls, 42))
     await asyncio.sleep(0.5)
     assert not writing.done()
-    ann.source.rejections.set()
+    ann.source.unacknowledged.clear()
     await writing
 
     assert (await ben.owns(calls)).offset == 42
+
+
+async def test_a_partition_whose_rejected_records_wait_holds_up_no_other_one(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, other = member("ann"), TP(calls.topic, 0)
+    ann.source.offsets = {calls: 42, other: 42}
+    ann.source.unacknowledged.add(calls)
+    for tp, held in (await ann.snapshots.take_over([calls, other])).items():
+        tell(held.partition, [call(0, "queued", contact=f"c-{tp.partition}")])
+    keeping = asyncio.create_task(ann.snapshots.keep(ann.source))
+
+    await patiently(lambda: ann.snapshots.is_written(other))
+    assert not ann.snapshots.is_written(calls)
+    ann.source.unacknowledged.clear()
+    await patiently(lambda: ann.snapshots.is_written(calls))
+    keeping.cancel()
+    await asyncio.wait({keeping})
+
+
+async def test_a_manifest_that_comes_behind_another_claim_takes_nothing_from_the_one_before(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, member: Callable[..., Member], calls: TP
+) -> None:
+    seen = {calls: 0}
+    ann, ben, eve = member("ann", seen_epoch=lambda tp: seen[tp]), member("ben"), member("eve")
+    await ann.owns(calls)
+    await ann.writes(calls, 42)
+    mine = await ann.owns(calls)
+    tell(mine.partition, [call(0, "queued")])
+    ann.source.offsets[calls] = 50
+    keeping = asyncio.create_task(ann.snapshots.keep(ann.source))
+    await patiently(lambda: ann.snapshots.is_written(calls))
+    send = ann.log.send
+
+    async def late(tp: TP, key: bytes, value: bytes | None) -> "asyncio.Future[object]":
+        if b"/manifest/" in key and not seen[calls]:
+            await ben.owns(calls)
+            seen[calls] = ben.snapshots.epoch(calls)
+        return await send(tp, key, value)
+
+    monkeypatch.setattr(ann.log, "send", late)
+    tell(mine.partition, [call(5, "answered")])
+    ann.source.offsets[calls] = 60
+    await patiently(lambda: seen[calls] > 0)
+    await ann.snapshots.let_go([calls], ann.source)
+    keeping.cancel()
+    await asyncio.wait({keeping})
+
+    ledger = Ledger()
+    of_partitions((await left(settings)).items(), {calls: ledger})
+    found = ledger.newest()
+    assert found is not None
+    assert found.manifest.offset == 50
+    assert (await eve.owns(calls)).offset == 50
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def test_a_cut_under_way_when_time_is_up_leaves_nothing_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+    without_collector: None,
+    member: Callable[..., Member],
+    calls: TP,
+) -> None:
+    ann = member("ann")
+    mine = (await ann.owns(calls)).partition
+    tell(mine, MANY)
+    cutters = weakref.WeakSet(each.cutter for each in ann.snapshots._owned.values())
+    monkeypatch.setattr(snapshots, "LAST_WITHIN_S", 0.0)
+    monkeypatch.setattr(snapshots.log, "disabled", True)  # pytest keeps what a line was made from
+    await ann.writes(calls, 42)
+    was_under_way = not ann.snapshots.is_written(calls)
+    await patiently(lambda: not ann.snapshots._dismantling)
+
+    assert was_under_way
+    assert (mine.lives, mine.blocks, mine.staffing.remembered) == ({}, {}, {})
+    assert list(cutters) == []
+
+
+async def test_what_was_frozen_with_a_state_is_collected_once_nothing_is_owned(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    class Circle:
+        pass
+
+    ann = member("ann")
+    circle = Circle()
+    circle.itself = circle  # type: ignore[attr-defined]
+    left = weakref.ref(circle)
+    await ann.owns(calls)
+    del circle
+    gc.collect()
+    assert left() is not None
+
+    await ann.writes(calls, 42)
+    await ann.owns(calls)
+
+    assert left() is None
 
 
 @pytest.mark.parametrize(
@@ -302,7 +423,7 @@ async def test_a_format_that_is_newer_than_ours_means_the_beginning(
     ann, ben = member("ann"), member("ben")
     await ann.owns(calls)
     newer = Manifest(format=99, epoch=1, offset=42, cut_ms=0, partitions=2, rejected={}, parts=[])
-    await (await ann.log.send(calls, manifest_key(calls, 1), write_manifest(newer)))
+    await (await ann.log.send(calls, manifest_key(calls, 1, 1), write_manifest(newer)))
 
     assert (await ben.owns(calls)).offset is None
     assert ben.snapshots.rebuilt == {"newer": 1}
@@ -378,7 +499,7 @@ async def test_check_says_what_is_kept_of_each_partition(
     await ann.writes(calls, 42)
     other = TP(calls.topic, 0)
     await ann.owns(other)
-    await (await ann.log.send(other, manifest_key(other, 1), b"torn"))
+    await (await ann.log.send(other, manifest_key(other, 1, 1), b"torn"))
     plain = {
         "name": settings.name,
         "bootstrap": settings.bootstrap,
