@@ -43,11 +43,13 @@ class StateUnusable(Exception):
 
     Attributes:
         reason: `missing`, `damaged` or `newer`.
+        offset: up to which its source had been read, as far as is known.
     """
 
-    def __init__(self, reason: str, text: str) -> None:
+    def __init__(self, reason: str, text: str, offset: int = 0) -> None:
         super().__init__(text)
         self.reason = reason
+        self.offset = offset
 
 
 class PartName(msgspec.Struct, frozen=True, array_like=True):
@@ -70,7 +72,8 @@ class Missed(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         records: how many records, as far as is known.
         logs: how often its topic was deleted and created again.
-        since_ms: timestamp of the last record before the newest gap; 0 before any gap.
+        since_ms: timestamp of the last record before the newest gap, where none is known of the
+            first one behind it; 0 before any gap.
         until_ms: of the first one behind it; `NEVER` of the core while there is none.
     """
 
@@ -171,6 +174,8 @@ class Ledger:
         self._keys: set[bytes] = set()
         self._parts: dict[tuple[int, int], _Part] = {}
         self._manifests: list[tuple[int, int, bytes]] = []
+        self._ignored: bytes | None = None
+        self._had_manifests = False
 
     def take(self, key: Key, raw_key: bytes, value: bytes | None) -> None:
         """Take the next record; one of an owner who has been replaced changes nothing."""
@@ -184,7 +189,10 @@ class Ledger:
                 self.epoch = epoch
                 self.owner = which
             return
+        self._had_manifests |= kind == _MANIFEST
         if epoch < self.epoch:
+            if kind == _MANIFEST and value is not None:
+                self._ignored = value
             return
         if kind == _MANIFEST:
             if value is not None:
@@ -202,8 +210,10 @@ class Ledger:
     def newest(self) -> Snapshot | None:
         """The newest complete snapshot; None where there never was any.
 
+        An owner who has claimed the partition, or begun a first snapshot, has left none.
+
         Raises:
-            StateUnusable: there are some, and none of them can be used.
+            StateUnusable: there was one, and none can be used.
         """
         problem: StateUnusable | None = None
         by_age = sorted(self._manifests, key=lambda each: each[:2])
@@ -214,7 +224,18 @@ class Ledger:
                 problem = problem or unusable
         if problem is not None:
             raise problem
+        if self._had_manifests or self._has_lost_parts():
+            raise StateUnusable(
+                "missing", "no manifest that counts is left", _offset_of(self._ignored)
+            )
         return None
+
+    def _has_lost_parts(self) -> bool:
+        """Whether there are parts whose first ones were removed: behind a manifest, always."""
+        firsts: dict[int, int] = {}
+        for epoch, serial in self._parts:
+            firsts[epoch] = min(serial, firsts.get(epoch, serial))
+        return any(first > 1 for first in firsts.values())
 
     def _complete(self, epoch: int, body: bytes) -> Snapshot:
         manifest = _read_manifest(body)
@@ -222,10 +243,10 @@ class Ledger:
         for part in manifest.parts:
             found = self._parts.get((epoch, part.serial))
             if found is None:
-                raise StateUnusable("missing", "a part is missing")
+                raise StateUnusable("missing", "a part is missing", manifest.offset)
             body, checksum = found
             if checksum != part.crc32:
-                raise StateUnusable("damaged", "a part is damaged")
+                raise StateUnusable("damaged", "a part is damaged", manifest.offset)
             parts[part.name] = body
         return Snapshot(manifest, parts)
 
@@ -249,6 +270,14 @@ def _read_manifest(value: bytes) -> Manifest:
         return msgspec.msgpack.decode(body, type=Manifest)
     except msgspec.MsgspecError as unreadable:
         raise StateUnusable("damaged", "its manifest cannot be read") from unreadable
+
+
+def _offset_of(value: bytes | None) -> int:
+    """The offset that a manifest names; 0 where nobody can say."""
+    try:
+        return 0 if value is None else _read_manifest(value).offset
+    except StateUnusable:
+        return 0
 
 
 class _Versioned(msgspec.Struct, frozen=True):

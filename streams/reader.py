@@ -90,14 +90,22 @@ class Sink(ABC):
         """Note that the records from *expected* on are gone unread: the first one left is *got*."""
         return
 
-    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+    def began(self, tp: TP, first: int) -> None:
+        """Note that a partition that begins at its first record begins at offset *first*, above 0.
+
+        Called behind `assigned`, before any record: what came before is gone, or never was.
+        """
+        return
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int | None) -> None:
         """Note that the partition has begun anew, at offset *first*: its topic is another one.
 
         Args:
             tp: the partition.
             topic_id: of the topic as it is now; empty where the broker gives topics none.
             first: the offset that comes next.
-            unread: how many records of the former topic are known to have been left unread.
+            unread: how many records of the former topic are known to have been left unread; None
+                at an assignment, where nobody has looked since the sink last kept its state.
         """
         return
 

@@ -8,7 +8,6 @@ Only then is what it replaces removed.
 import asyncio
 import contextlib
 import gc
-import itertools
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -89,6 +88,8 @@ class Held:
         is_recreated: the source is another topic than the one of the snapshot.
         unread: records known to lie behind the snapshot's offset.
         cut_ms: when the snapshot was cut, by the wall; nothing is counted by it.
+        lost_at: of a state that had been kept and was not used, up to which offset its source had
+            been read, 0 where nobody knows; None where there never was one.
     """
 
     partition: Partition
@@ -99,6 +100,14 @@ class Held:
     is_recreated: bool = False
     unread: int = 0
     cut_ms: int = 0
+    lost_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """There is a state that is not used; its source had been read up to *offset*."""
+
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,7 @@ class _Owned:
     keys: set[bytes]
     cut: tuple[str, int] | None = None
     pending: _Cut | None = None
-    serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    serial: int = 1
     written: dict[str, PartName] = field(default_factory=dict)
     is_written: bool = False
     written_s: float = field(default_factory=time.monotonic)
@@ -283,25 +292,29 @@ class Snapshots:
             if owned.pending is not None:
                 await self._finish(owned, source, owned.pending)
 
-    def _found(self, tp: TP, ledger: Ledger, partitions: int) -> Snapshot | None:
-        """The snapshot to begin with, if any."""
-        if self._rebuild:
-            return None
+    def _found(self, tp: TP, ledger: Ledger, partitions: int) -> Snapshot | _Lost | None:
+        """The snapshot to begin with, or that there was one, if any."""
         try:
             snapshot = ledger.newest()
         except StateUnusable as unusable:
-            self._tell_unusable(tp, unusable.reason, unusable)
+            if not self._rebuild:
+                self._tell_unusable(tp, unusable.reason, unusable)
+            return _Lost(unusable.offset)
+        if snapshot is None:
             return None
-        if snapshot is not None:
-            had = snapshot.manifest.partitions
-            if partitions not in (had, self._accept_partitions):
-                raise partitions_changed(tp.topic, partitions, had)
+        if self._rebuild:
+            return _Lost(snapshot.manifest.offset)
+        had = snapshot.manifest.partitions
+        if partitions not in (had, self._accept_partitions):
+            raise partitions_changed(tp.topic, partitions, had)
         return snapshot
 
-    async def _begin(self, tp: TP, snapshot: Snapshot | None) -> Held:
+    async def _begin(self, tp: TP, snapshot: Snapshot | _Lost | None) -> Held:
         """What *snapshot* says, or where there is none or it cannot be restored, a new state."""
         if snapshot is None:
             return Held(self._new(), None, {})
+        if isinstance(snapshot, _Lost):
+            return Held(self._new(), None, {}, lost_at=snapshot.offset)
         restorer = self._restorer(snapshot.parts)
         try:
             for _ in restorer.steps():
@@ -311,7 +324,7 @@ class Snapshots:
             if not isinstance(problem, SnapshotUnusable):
                 raise
             self._tell_unusable(tp, "other_settings", problem)
-            return Held(self._new(), None, {})
+            return Held(self._new(), None, {}, lost_at=snapshot.manifest.offset)
         manifest = snapshot.manifest
         return Held(
             restorer.partition,
@@ -365,11 +378,12 @@ class Snapshots:
             if part is None:
                 break
             name, body = part
-            new[name] = PartName(name, next(owned.serials), crc32(body))
-            key = part_key(tp, owned.epoch, new[name].serial)
+            new[name] = PartName(name, owned.serial, crc32(body))
+            key = part_key(tp, owned.epoch, owned.serial)
             owned.keys.add(key)
             took_s = time.monotonic() - began
             under_way.append(await self._state.send(tp, key, body))
+            owned.serial += 1  # handed over: where nothing was, the next part has the number
             await asyncio.sleep(0 if owned.is_leaving else REST_PER_WORK * took_s)
         await asyncio.gather(*under_way)
         if not self._is_ours(owned):
@@ -403,7 +417,8 @@ class Snapshots:
             unread=cut.unread,
             missed=cut.missed,
         )
-        key = manifest_key(tp, owned.epoch, next(owned.serials))
+        key = manifest_key(tp, owned.epoch, owned.serial)
+        owned.serial += 1
         owned.keys.add(key)
         await (await self._state.send(tp, key, write_manifest(manifest)))
         owned.pending = None

@@ -421,8 +421,10 @@ class _Consumer(driver.Consumer):
         for tp in tps:
             start = wanted.get(tp)
             starts[tp] = firsts[tp] if start is None else start
+            if start is None and firsts[tp] > 0:
+                self.reader.sink.began(tp, firsts[tp])
             if not firsts[tp] <= starts[tp] <= ends[tp]:
-                self._say_why_not(tp, starts[tp], firsts[tp], unread=0)
+                self._say_why_not(tp, starts[tp], firsts[tp], unread=None)
                 starts[tp] = firsts[tp]
         self.client.seek_all(starts)
         self.reader.begin(starts, ends, asked_at)
@@ -433,7 +435,7 @@ class _Consumer(driver.Consumer):
         topic = self.topics.get(tp.topic)
         return "" if topic is None else topic.id
 
-    def _say_why_not(self, tp: TP, wanted: int, first: int, *, unread: int) -> None:
+    def _say_why_not(self, tp: TP, wanted: int, first: int, *, unread: int | None) -> None:
         """Tell the sink why the partition cannot be read from offset *wanted* on."""
         if wanted < first:
             self.reader.sink.missed(tp, wanted, first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -22,6 +22,14 @@ log = logging.getLogger(__name__)
 FUTURE: Final = "future"
 SURELY_WHOLE_MS: Final = 60_000
 """A topic made anew within this time after its last snapshot held no more than that one knew of."""
+
+
+class _Kept(NamedTuple):
+    """What is known of a partition from when its state was last kept; see `Held`."""
+
+    unread: int
+    cut_ms: int
+    lost_at: int | None
 
 
 class States(Protocol):
@@ -93,6 +101,7 @@ class Records(Sink):
         self._logs: dict[TP, str] = {}
         self._missed: dict[TP, Missed] = {}
         self._open_gaps: set[TP] = set()
+        self._kept: dict[TP, _Kept] = {}
         self._unread = unread
         self._rejected: dict[TP, dict[str, int]] = {}
         self._own_counts = OwnCounts()
@@ -109,6 +118,7 @@ class Records(Sink):
             self._logs[tp] = held.log
             self._missed[tp] = held.missed
             self._own_counts.begin(tp, self._counts_of(tp))
+            self._kept[tp] = _Kept(held.unread, held.cut_ms, held.lost_at)
             if held.missed.until_ms == NEVER:
                 self._open_gaps.add(tp)
             if held.is_recreated:
@@ -133,6 +143,7 @@ class Records(Sink):
             self._logs.pop(tp, None)
             self._missed.pop(tp, None)
             self._open_gaps.discard(tp)
+            self._kept.pop(tp, None)
             self._rejected.pop(tp, None)
             self.begun.discard(tp)
         log.info("revoked %d partitions", len(tps))
@@ -170,13 +181,31 @@ class Records(Sink):
             expected,
         )
 
-    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+    def began(self, tp: TP, first: int) -> None:
+        """Where its state was lost, what it held of the records before *first* is gone for good."""
+        lost_at = self._kept[tp].lost_at
+        if lost_at is None:
+            return
+        self._offsets[tp] = first
+        self._begin_gap(tp, max(0, first - lost_at))
+        log.warning(
+            "%s[%d]: its state is lost, and so is what was removed before offset %d; its queues "
+            "are shown as unknown until an hour of records has followed",
+            tp.topic,
+            tp.partition,
+            first,
+        )
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int | None) -> None:
         """Go on with all that is known of the partition, in another log."""
         known, _, times = self._logs[tp].partition(FALLEN_BACK)
         fell_back = is_same_log(known, topic_id)
         self._logs[tp] = f"{known}{FALLEN_BACK}{int(times or 0) + 1}" if fell_back else topic_id
         self._offsets[tp] = first
-        self._note_recreated(tp, unread, time.time_ns() // 1_000_000)
+        if unread is None:
+            self._note_recreated(tp, self._kept[tp].unread, self._kept[tp].cut_ms)
+        else:
+            self._note_recreated(tp, unread, time.time_ns() // 1_000_000)
 
     def _note_recreated(self, tp: TP, unread: int, known_ms: int) -> None:
         """Count it, and what is lost with the former topic, of which *known_ms* is the last."""
@@ -207,7 +236,10 @@ class Records(Sink):
         """What is gone was older than *until_ms*; nothing happens where nothing is gone."""
         if tp in self._open_gaps:
             self._open_gaps.discard(tp)
-            self._missed[tp] = msgspec.structs.replace(self._missed[tp], until_ms=until_ms)
+            missed = self._missed[tp]
+            self._missed[tp] = msgspec.structs.replace(
+                missed, since_ms=missed.since_ms or until_ms, until_ms=until_ms
+            )
 
     def committable(self, tp: TP, processed: int) -> int:
         """Not past a rejected record that is not acknowledged yet."""

@@ -80,6 +80,33 @@ def test_a_partition_without_a_snapshot_has_none() -> None:
     assert offset_of(claim(1), part(1, 1)) is None
 
 
+@pytest.mark.parametrize(
+    ("records", "offset"),
+    [
+        ((claim(1), claim(2, "ben"), part(1, 1), manifest(1, 77, 1)), 77),
+        ((claim(1), part(1, 1), (manifest_key(CALLS, 1, 2), None)), 0),
+        ((claim(1), part(1, 3), part(1, 4)), 0),
+    ],
+    ids=["its manifest stands behind a later claim", "it was removed", "its first parts were"],
+)
+def test_a_snapshot_of_which_nothing_counts_is_missing(
+    records: tuple[Written, ...], offset: int
+) -> None:
+    with pytest.raises(StateUnusable, match="no manifest that counts") as unusable:
+        offset_of(*records)
+
+    assert (unusable.value.reason, unusable.value.offset) == ("missing", offset)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [(claim(1), part(1, 1), part(1, 2)), (claim(1), claim(2, "ben"))],
+    ids=["a first one was begun", "nobody began one"],
+)
+def test_a_snapshot_that_there_never_was_is_not_missing(records: tuple[Written, ...]) -> None:
+    assert offset_of(*records) is None
+
+
 def test_parts_without_a_manifest_behind_them_are_none() -> None:
     assert offset_of(claim(1), part(1, 1), manifest(1, 10, 1), part(1, 2)) == 10
 

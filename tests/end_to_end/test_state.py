@@ -187,7 +187,21 @@ async def test_a_snapshot_of_whoever_was_replaced_counts_for_nothing(
     await ben.owns(calls)
     await ann.writes(calls, 42)
 
-    assert (await eve.owns(calls)).offset is None
+    held = await eve.owns(calls)
+
+    assert (held.offset, held.lost_at) == (None, 42)
+    assert eve.snapshots.rebuilt == {"missing": 1}
+
+
+async def test_a_partition_of_which_there_never_was_a_snapshot_is_no_rebuilt_one(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben = member("ann"), member("ben")
+    await ann.owns(calls)
+    held = await ben.owns(calls)
+
+    assert (held.offset, held.lost_at) == (None, None)
+    assert ben.snapshots.rebuilt == {}
 
 
 async def test_what_a_snapshot_replaces_is_removed_behind_it(
@@ -413,7 +427,7 @@ async def test_a_snapshot_that_cannot_be_used_means_the_beginning_and_is_told(
 
     held = await ben.owns(calls)
 
-    assert held.offset is None
+    assert (held.offset, held.lost_at) == (None, 42)
     assert ben.snapshots.rebuilt == {reason: 1}
 
 
@@ -433,8 +447,9 @@ async def test_who_is_told_to_rebuild_begins_anew(member: Callable[..., Member],
     ann, ben = member("ann"), member("ben", rebuild=True)
     tell((await ann.owns(calls)).partition, [call(0, "queued")])
     await ann.writes(calls, 42)
+    held = await ben.owns(calls)
 
-    assert (await ben.owns(calls)).offset is None
+    assert (held.offset, held.lost_at) == (None, 42)
     assert ben.snapshots.rebuilt == {}
 
 

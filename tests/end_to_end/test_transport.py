@@ -36,7 +36,7 @@ class Notebook(Sink):
         self.kinds: set[type] = set()
         self.gaps: list[tuple[TP, int, int]] = []
         self.gone: list[tuple[TP, int, int]] = []
-        self.anew: list[tuple[TP, int, int]] = []
+        self.anew: list[tuple[TP, int, int | None]] = []
         self.assignments: list[frozenset[TP]] = []
         self.farewells: list[frozenset[TP]] = []
 
@@ -59,7 +59,7 @@ class Notebook(Sink):
     def missed(self, tp: TP, expected: int, got: int) -> None:
         self.gone.append((tp, expected, got))
 
-    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int | None) -> None:
         self.anew.append((tp, first, unread))
 
     @property
@@ -200,7 +200,7 @@ async def test_a_start_that_is_not_there_any_more_is_a_gap_and_one_behind_the_en
         assert positions(app)[empty].next_offset == 0
 
     assert sink.gone == [(cut, 40, 60)]
-    assert sorted(sink.anew) == [(short, 0, 0), (empty, 0, 0)]
+    assert sorted(sink.anew) == [(short, 0, None), (empty, 0, None)]
     assert sink.gaps == []
     assert sink.offsets == {cut: list(range(60, 100)), short: list(range(100))}
 

@@ -22,6 +22,7 @@ class Restoring(Sink):
         self.told: list[str] = []
         self.restored = asyncio.Event()
         self.fails = False
+        self.offset: int | None = 5
 
     async def assigned(self, tps: Collection[TP]) -> Mapping[TP, int | None]:
         self.told.append("assigned")
@@ -33,7 +34,7 @@ class Restoring(Sink):
         if self.fails:
             raise ZeroDivisionError("cannot restore")
         self.told.append("restored")
-        return dict.fromkeys(tps, 5)
+        return dict.fromkeys(tps, self.offset)
 
     async def revoked(self, tps: Collection[TP]) -> None:
         self.told.append(f"revoked {len(tps)}")
@@ -46,7 +47,10 @@ class Restoring(Sink):
     def missed(self, tp: TP, expected: int, got: int) -> None:
         self.told.append(f"missed {expected} to {got}")
 
-    def recreated(self, tp: TP, topic_id: str, first: int, unread: int) -> None:
+    def began(self, tp: TP, first: int) -> None:
+        self.told.append(f"began at {first}")
+
+    def recreated(self, tp: TP, topic_id: str, first: int, unread: int | None) -> None:
         self.told.append(f"recreated as {topic_id} from {first}, {unread} unread")
 
 
@@ -174,6 +178,36 @@ async def test_a_worker_without_partitions_seeks_nothing(
 ) -> None:
     assert await consumer.seek_to_committed() == {}
     assert client.seeks == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "first", "end", "told", "start"),
+    [
+        (None, 7, 10, ["began at 7"], 7),
+        (None, 0, 10, [], 0),
+        (5, 7, 10, ["missed 5 to 7"], 7),
+        (5, 0, 3, ["recreated as one from 0, None unread"], 0),
+    ],
+    ids=["anew, and the first are gone", "anew", "removed", "fallen back"],
+)
+async def test_the_sink_is_told_where_its_partition_does_not_begin_as_it_said(
+    sink: Restoring,
+    consumer: _Consumer,
+    client: Client,
+    offset: int | None,
+    first: int,
+    end: int,
+    told: list[str],
+    start: int,
+) -> None:
+    sink.offset, client.first, client.end = offset, first, end
+    consumer.announced = frozenset({CALLS_0})
+    sink.restored.set()
+
+    await consumer.seek_to_committed()
+
+    assert sink.told == ["assigned", "restored", *told]
+    assert client.seeks == [{CALLS_0: start}]
 
 
 async def test_a_sink_that_cannot_restore_fails_the_seek(

@@ -128,6 +128,53 @@ def test_what_was_left_unread_of_a_former_topic_is_counted() -> None:
     assert records.missing(CALLS) == (1_000, NEVER)
 
 
+@pytest.mark.parametrize(
+    ("unread", "cut_s_ago", "is_missing"),
+    [(0, 5.0, False), (3, 5.0, True), (0, 90.0, True)],
+    ids=["all was read", "some was left", "nobody looked for long"],
+)
+def test_a_log_found_fallen_back_at_a_start_is_as_whole_as_its_snapshot_knows(
+    unread: int, cut_s_ago: float, is_missing: bool
+) -> None:
+    records = taken(unread=unread, cut_s_ago=cut_s_ago)
+    records.recreated(CALLS, "an-id", 0, None)
+
+    assert (records.missing(CALLS) == (1_000, NEVER)) is is_missing
+    assert records.missed_of(CALLS).records == unread
+
+
+def anew(lost_at: int | None) -> Records:
+    """A partition taken over without a state; one that it had was read up to *lost_at*."""
+    held = Held(Partition(PolicyBook()), None, {}, "an-id", lost_at=lost_at)
+    records = Records(As(held), AllRejected(), max_record_bytes=1 << 18)
+    asyncio.run(records.assigned((CALLS,)))
+    return records
+
+
+@pytest.mark.parametrize(
+    ("lost_at", "gone"), [(0, 60), (40, 20), (70, 0)], ids=["nobody knows", "before", "behind"]
+)
+def test_a_lost_state_whose_log_begins_later_leaves_a_gap_however_far_it_had_read(
+    lost_at: int, gone: int
+) -> None:
+    records = anew(lost_at)
+    records.began(CALLS, 60)
+    still_open = records.missing(CALLS)
+    records.records(CALLS, [Stored(60, 5_000, b"")])
+
+    assert still_open == (0, NEVER)
+    assert records.missing(CALLS) == (5_000, 5_000)
+    assert records.missed_of(CALLS).records == gone
+
+
+def test_a_log_that_is_read_for_the_first_time_may_begin_anywhere() -> None:
+    records = anew(None)
+    records.began(CALLS, 60)
+
+    assert records.missing(CALLS) is None
+    assert records.missed_of(CALLS) == Missed()
+
+
 @pytest.mark.parametrize(("log", "speaks"), [("former", True), ("an-id", False), ("", False)])
 def test_an_owner_waits_for_the_offset_of_the_last_frame_only_in_the_same_log(
     log: str, speaks: bool

@@ -70,8 +70,8 @@ FAULTS: Final = (
     Fault(
         "manifest order: what it replaces is removed before it is written",
         "streams/snapshots.py",
-        "        key = manifest_key(tp, owned.epoch, next(owned.serials))\n",
-        "        key = manifest_key(tp, owned.epoch, next(owned.serials))\n"
+        "        key = manifest_key(tp, owned.epoch, owned.serial)\n",
+        "        key = manifest_key(tp, owned.epoch, owned.serial)\n"
         "        written = {part_key(tp, owned.epoch, p.serial) for p in owned.written.values()}\n"
         "        await self._remove(owned, written)\n"
         "        await asyncio.sleep(1.0)\n",
