@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
+from uuid import uuid4
 
 from aiokafka.errors import KafkaError
 
@@ -24,11 +25,17 @@ RETRY_TO_S: Final = 5.0
 SETTLED_WITHIN_S: Final = 0.7
 """How long after its second a floor waits for the frames that are still under way."""
 
+CLAIM: Final = "claim"
+"""Begins the end of the key of a record that says: an epoch begins here."""
+
 T = TypeVar("T")
 
 
 class FloorExchange:
     """Hands frames to and fro between a `FloorKeeper` and the floor topic.
+
+    The first record of an epoch in the log ends the ones before it: what their owners say behind it
+    counts for nobody, and what they said last stands until the new owner says something.
 
     Args:
         bootstrap: `HOST:PORT`, several separated by commas.
@@ -49,7 +56,8 @@ class FloorExchange:
         self._owned_epoch = owned_epoch
         self._has_snapshot = has_snapshot
         self._epochs: dict[TP, int] = {}
-        self._logs: dict[tuple[TP, int], FrameLog] = {}
+        self._logs: dict[TP, dict[int, FrameLog]] = {}
+        self._heard: dict[TP, int] = {}
         self._fresh: set[tuple[TP, int]] = set()
         self._writers: dict[tuple[TP, int], FrameWriter] = {}
         self._cleaned: set[tuple[TP, int]] = set()
@@ -58,8 +66,34 @@ class FloorExchange:
         self._not_before_s = 0.0
 
     def epoch(self, tp: TP) -> int:
-        """The highest epoch of *tp* that anybody has written a frame in; 0 before any."""
+        """The highest epoch of *tp* that anybody has written in; 0 before any."""
         return self._epochs.get(tp, 0)
+
+    def speaks_in(self, tp: TP) -> int | None:
+        """The epoch in which this worker says what *tp* counts; None while it may not.
+
+        It may once it has read its own epoch's beginning in the topic and handed over all that lies
+        before it, and only until anybody begins a higher one.
+        """
+        owned = self._owned_epoch(tp)
+        return owned if owned and owned == self.epoch(tp) == self._heard.get(tp) else None
+
+    async def announce(self, epochs: Mapping[TP, int]) -> None:
+        """Begin these epochs: whoever owns a partition in a lower one learns that it has ended.
+
+        Raises:
+            KafkaError: not all of it was written.
+            OSError: it was not written in time.
+        """
+        # A key of its own each time: a second record of one key would take the place of the first.
+        record = (f"{CLAIM}.{uuid4().hex}", b"1")
+        try:
+            await asyncio.gather(
+                *(self._log.write(tp, epoch, [record]) for tp, epoch in epochs.items())
+            )
+        except (KafkaError, OSError):
+            await self._log.stop()
+            raise
 
     async def read(self) -> None:
         """Read the floor topic for ever."""
@@ -104,34 +138,33 @@ class FloorExchange:
 
     async def _hand_over(self, keeper: FloorKeeper) -> None:
         fresh, self._fresh = self._fresh, set()
-        for tp, epoch in fresh:
-            if epoch < self.epoch(tp):
-                del self._logs[tp, epoch]
-                continue
-            for frame in self._logs[tp, epoch].frames():
+        for tp, epoch in sorted(fresh):
+            logs = self._logs[tp]
+            for frame in logs[epoch].frames():
                 keeper.take(tp, epoch, frame)
+            # Lower epochs were handed over before this one: nothing of them is taken any more.
+            self._logs[tp] = {number: logs[number] for number in logs if number >= epoch}
+            self._heard[tp] = epoch
             await asyncio.sleep(0)
 
     def _take(self, tp: TP, epoch: int, end: str, value: bytes | None) -> None:
-        if epoch < self.epoch(tp):
+        known = self.epoch(tp)
+        if epoch < known or (epoch > known and value is None):
             return
-        if value is not None:
-            self._epochs[tp] = epoch
-        frames = self._logs.get((tp, epoch))
-        if frames is None:
-            frames = self._logs[tp, epoch] = FrameLog()
-        frames.take(end, value)
+        self._epochs[tp] = epoch
+        frames = self._logs.setdefault(tp, {}).setdefault(epoch, FrameLog())
+        if end.partition(".")[0] != CLAIM:
+            frames.take(end, value)
         self._fresh.add((tp, epoch))
 
-    async def _write(self, frames: Mapping[TP, Frame]) -> None:
-        """Write the frames of partitions that nobody else has taken over."""
-        owned = {tp: self._owned_epoch(tp) for tp in frames}
-        mine = {(tp, epoch) for tp, epoch in owned.items() if epoch and epoch >= self.epoch(tp)}
+    async def _write(self, frames: Mapping[TP, tuple[int, Frame]]) -> None:
+        """Write the frames of partitions whose epoch is still the one they were made in."""
+        mine = {(tp, epoch) for tp, (epoch, _) in frames.items() if self.speaks_in(tp) == epoch}
         self._writers = {own: self._writers.get(own) or FrameWriter() for own in mine}
         try:
             async with asyncio.TaskGroup() as writing:
                 for tp, epoch in mine:
-                    records = self._writers[tp, epoch].records(frames[tp])
+                    records = self._writers[tp, epoch].records(frames[tp][1])
                     writing.create_task(self._log.write(tp, epoch, records))
                     await asyncio.sleep(0)
             await self._clean(mine)

@@ -69,11 +69,13 @@ class _Own:
 
     Attributes:
         partition: its state.
-        framer: makes its frames; None before the first one.
+        epoch: in which it says so; None while this worker may not.
+        framer: makes its frames; None before the first one of the epoch.
         is_inherited: an owner before has said what it counted.
     """
 
     partition: Partition
+    epoch: int | None = None
     framer: Framer | None = None
     is_inherited: bool = False
 
@@ -85,6 +87,7 @@ class FloorKeeper:
         settings: of the installation.
         records: this worker's own partitions.
         read: how far each of them is read.
+        epoch: in which this worker says what a partition counts; None while it may not.
         stuck: None while records are polled, else what has stopped.
         kept: what is known of the state that outlives this worker; None where none does.
         alerting: what is known of alerts; None where nobody asks for them.
@@ -98,6 +101,7 @@ class FloorKeeper:
         records: Records,
         *,
         read: Callable[[], Mapping[TP, Position]],
+        epoch: Callable[[TP], int | None] = lambda _: 0,
         stuck: Callable[[], str | None] = lambda: None,
         kept: Kept | None = None,
         alerting: Callable[[], Alerting | None] = lambda: None,
@@ -107,6 +111,7 @@ class FloorKeeper:
         self._settings = settings
         self._records = records
         self._read = read
+        self._epoch = epoch
         self._stuck = stuck
         self._kept = kept
         self._alerting = alerting
@@ -142,14 +147,14 @@ class FloorKeeper:
         A partition that has not read as far yet as its owner before had says nothing: what that
         one last said stands.
         """
-        return last_of(self.framing())
+        return {tp: frame for tp, (_, frame) in last_of(self.framing()).items()}
 
-    def framing(self) -> Steps[dict[TP, Frame]]:
-        """The same, one partition with each step."""
+    def framing(self) -> Steps[dict[TP, tuple[int, Frame]]]:
+        """The same with the epoch of each, one partition with each step."""
         second_ms = self._second()
         parts = self._records.partitions
         self._own = {tp: own for tp, own in self._own.items() if own.partition is parts.get(tp)}
-        frames = {}
+        frames: dict[TP, tuple[int, Frame]] = {}
         for tp in list(parts):
             partition = parts.get(tp)
             if partition is None:
@@ -158,8 +163,8 @@ class FloorKeeper:
             if own is None or own.partition is not partition:
                 own = self._own[tp] = _Own(partition)
             frame = self._frame(tp, own, self._read().get(tp), second_ms)
-            if frame is not None:
-                frames[tp] = frame
+            if frame is not None and own.epoch is not None:
+                frames[tp] = (own.epoch, frame)
             yield
         return frames
 
@@ -184,8 +189,8 @@ class FloorKeeper:
 
     def turn(self) -> None:
         """Show what this worker's own partitions count now, without anybody else's."""
-        for tp, frame in self.frames().items():
-            self.take(tp, 0, frame)
+        for tp, (epoch, frame) in last_of(self.framing()).items():
+            self.take(tp, epoch, frame)
         self.show()
 
     def _frame(self, tp: TP, own: _Own, position: Position | None, second_ms: int) -> Frame | None:
@@ -199,9 +204,13 @@ class FloorKeeper:
         # Event time runs with what is read, so only the end says that all has been read.
         if to_end or (self._settings.clock == "wall" and position is not None and not behind):
             self._records.begun.discard(tp)
+        epoch = self._epoch(tp)
+        if own.epoch != epoch:
+            own.epoch, own.framer = epoch, None
+        if epoch is None:
+            return None
         offset = self._records.next_offset(tp) or 0
         if own.framer is None:
-            # Asked each time: who has lost the partition unawares may go on saying more.
             last = self._board.newest((tp.topic, tp.partition))
             own.is_inherited = last is not None
             same = last is not None and is_same_log(last.log, self._records.log_of(tp))

@@ -49,6 +49,7 @@ LAST_WITHIN_S: Final = 4.0
 OLD_AFTER_S: Final = 30.0
 """Whoever leaves says once more that nothing has come since, if the last cut is older than this."""
 
+MOST_DOUBLINGS: Final = 4
 RETRY_FROM_S: Final = 1.0
 RETRY_TO_S: Final = 30.0
 
@@ -139,6 +140,8 @@ class _Owned:
     written_s: float = field(default_factory=time.monotonic)
     cut_s: float = field(default_factory=time.monotonic)
     is_leaving: bool = False
+    lost_s: float | None = None
+    claims: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -151,6 +154,8 @@ class Snapshots:
         restorer: makes it from the parts of a snapshot, which it takes out.
         every_s: the time from one snapshot of a partition to the next, at least.
         seen_epoch: the highest epoch of a partition that was seen outside of the state topic.
+        claim_again_after_s: how long somebody else's claim of a partition stands before this
+            worker, to which the group still gives it, claims it again; twice as long each time.
         accept_partitions: number of partitions that a source topic may have been changed to.
         rebuild: ignore what is there.
 
@@ -166,6 +171,7 @@ class Snapshots:
         restorer: Callable[[dict[str, bytes]], Restorer],
         every_s: float,
         seen_epoch: Callable[[TP], int] = lambda _: 0,
+        claim_again_after_s: float = 5.0,
         accept_partitions: int | None = None,
         rebuild: bool = False,
     ) -> None:
@@ -175,6 +181,7 @@ class Snapshots:
         self._restorer = restorer
         self._every_s = every_s
         self._seen_epoch = seen_epoch
+        self._claim_again_after_s = claim_again_after_s
         self._accept_partitions = accept_partitions
         self._rebuild = rebuild
         self._owned: dict[TP, _Owned] = {}
@@ -260,7 +267,9 @@ class Snapshots:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for owned in list(self._owned.values()):
-                if time.monotonic() - owned.written_s < self._every_s:
+                is_claimed_again = await self._keep_ours(owned)
+                is_fresh = time.monotonic() - owned.written_s < self._every_s
+                if is_fresh and not is_claimed_again:
                     continue
                 try:
                     await self._write_if_new(owned, source)
@@ -271,6 +280,39 @@ class Snapshots:
                     await self._state.stop()
                     log.warning("a snapshot is not written yet: %r", exc)
                     await backoff.wait()
+
+    async def _keep_ours(self, owned: _Owned) -> bool:
+        """Claim a partition again that somebody else has claimed while the group gives it to us.
+
+        Who was frozen before its claim, and put out of the group meanwhile, writes it when it wakes
+        up and is gone: no rebalance follows. Were it the new owner, the group would tell us.
+
+        Returns:
+            Whether it was claimed again: nothing written before counts any more.
+        """
+        if self._seen_epoch(owned.tp) <= owned.epoch:
+            owned.lost_s = None
+            return False
+        now_s = time.monotonic()
+        if owned.lost_s is None:
+            owned.lost_s = now_s
+        wait_s = self._claim_again_after_s * 2 ** min(owned.claims, MOST_DOUBLINGS)
+        if now_s - owned.lost_s < wait_s:
+            return False
+        async with owned.writing:
+            if self._owned.get(owned.tp) is not owned or owned.is_leaving:
+                return False
+            log.warning(
+                "%s[%d] was claimed by another worker while it is ours; claiming it again",
+                owned.tp.topic,
+                owned.tp.partition,
+            )
+            ledgers = await self._state.take_over({owned.tp: self._seen_epoch(owned.tp)})
+            owned.epoch, owned.keys = ledgers[owned.tp].epoch, set(ledgers[owned.tp].keys())
+            owned.claims += 1
+            owned.cutter.forget()
+            owned.written, owned.cut, owned.is_written = {}, None, False
+        return True
 
     async def _write_if_new(self, owned: _Owned, source: Source) -> None:
         """Write a snapshot unless the newest one of this epoch already holds all that was read."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 from zlib import crc32
 
@@ -28,6 +28,8 @@ class StateLog:
         bootstrap: `HOST:PORT`, several separated by commas.
         topic: has to be there, compacted.
         member: this worker's name in claims; no other worker ever has the same.
+        announce: tells all others of the epochs that are about to be claimed, so that no owner
+            is replaced without a way to know.
         security: further arguments of every aiokafka client, such as `security_protocol`.
     """
 
@@ -37,8 +39,10 @@ class StateLog:
         topic: str,
         member: str,
         *,
+        announce: Callable[[Mapping[TP, int]], Awaitable[None]] | None = None,
         security: Mapping[str, Any] | None = None,
     ) -> None:
+        self._announce = announce
         self.member = member
         self._topic = topic
         self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
@@ -126,6 +130,8 @@ class StateLog:
             left: Collection[TP] = list(epochs)
             while left:
                 claimed = {tp: max(ledgers[tp].epoch, epochs[tp]) + 1 for tp in left}
+                if self._announce is not None:
+                    await self._announce(claimed)
                 await _read_to(consumer, await self._claim(claimed), ledgers)
                 left = [
                     tp

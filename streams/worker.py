@@ -57,6 +57,9 @@ STUCK_AFTER_S: Final = 60.0
 UNSETTLED_AFTER_S: Final = 300.0
 """Longer than a group waits for its slowest member and a worker for its largest state."""
 
+CLAIM_AGAIN_PER_SESSION: Final = 4
+"""A member that the group has put out learns it with its next heartbeat, of ten in a session."""
+
 EXIT_UNREACHABLE: Final = 3
 EXIT_PARTITIONS_CHANGED: Final = 4
 
@@ -152,13 +155,19 @@ async def work(
         rejected_topic(settings),
         source_max_bytes=max(settings.max_record_bytes, (1 << 20) - SPARE_BYTES),
     )
-    state = StateLog(settings.bootstrap, state_topic(settings), uuid4().hex)
+    state = StateLog(
+        settings.bootstrap,
+        state_topic(settings),
+        uuid4().hex,
+        announce=lambda epochs: exchange.announce(epochs),  # noqa: PLW0108 # made below
+    )
     snapshots = Snapshots(
         state,
         new=lambda: new_partition(settings),
         restorer=lambda parts: Restorer(parts, settings.policy, **partition_options(settings)),
         every_s=settings.snapshot_every_ms / 1000,
         seen_epoch=lambda tp: exchange.epoch(tp),  # noqa: PLW0108 # made below
+        claim_again_after_s=settings.session_timeout_ms / 1000 / CLAIM_AGAIN_PER_SESSION,
         accept_partitions=accept_partitions,
         rebuild=rebuild,
     )
@@ -180,6 +189,7 @@ async def work(
         settings,
         records,
         read=lambda: positions(app),
+        epoch=exchange.speaks_in,
         stuck=lambda: why_stuck(app),
         kept=snapshots,
         alerting=lambda: None if alerts is None else alerts.alerting(),

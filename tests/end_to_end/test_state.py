@@ -16,6 +16,7 @@ from streams import snapshots
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.snapshot import Restorer
+from streams.floor_exchange import FloorExchange
 from streams.ledger import (
     Ledger,
     Manifest,
@@ -33,7 +34,7 @@ from streams.snapshots import Held, Snapshots
 from streams.state_log import StateLog
 from streams.topic_creation import create_topics
 from streams.topic_identity import PartitionsChanged
-from streams.topics import ensure_own_topics, remove_topics, state_topic
+from streams.topics import ensure_own_topics, floor_topic, remove_topics, state_topic
 from tests.support.commands import floorwatch
 from tests.support.core_events import call, net, tell
 from tests.support.running import settings_file
@@ -73,14 +74,27 @@ class Member:
     """A worker as far as its state goes."""
 
     def __init__(self, settings: Settings, name: str, **options: object) -> None:
-        self.log = StateLog(settings.bootstrap, state_topic(settings), name)
+        self.exchange = FloorExchange(
+            settings.bootstrap,
+            floor_topic(settings),
+            owned_epoch=lambda tp: self.snapshots.epoch(tp),  # noqa: PLW0108 # made below
+            has_snapshot=lambda tp: self.snapshots.is_written(tp),  # noqa: PLW0108 # made below
+        )
+        self.log = StateLog(
+            settings.bootstrap, state_topic(settings), name, announce=self.exchange.announce
+        )
         self.source = AtOffset()
         self.restorers: list[Restorer] = []
         self.snapshots = Snapshots(
             self.log,
             restorer=self._restorer,
             every_s=0.0,
-            **{"new": lambda: Partition(PolicyBook(), block_contacts=4), **options},  # type: ignore[arg-type]
+            claim_again_after_s=0.5,
+            **{  # type: ignore[arg-type]
+                "new": lambda: Partition(PolicyBook(), block_contacts=4),
+                "seen_epoch": self.exchange.epoch,
+                **options,
+            },
         )
 
     def _restorer(self, parts: dict[str, bytes]) -> Restorer:
@@ -119,6 +133,7 @@ async def member(settings: Settings) -> AsyncIterator[Callable[..., Member]]:
     yield make
     for each in made:
         await each.log.stop()
+        await each.exchange.stop()
 
 
 @pytest.fixture
@@ -202,6 +217,33 @@ async def test_a_partition_of_which_there_never_was_a_snapshot_is_no_rebuilt_one
 
     assert (held.offset, held.lost_at) == (None, None)
     assert ben.snapshots.rebuilt == {}
+
+
+async def test_an_owner_claims_again_what_a_sleeper_has_claimed_and_left(
+    member: Callable[..., Member], calls: TP
+) -> None:
+    ann, ben, eve = member("ann"), member("ben"), member("eve")
+    held = await ben.owns(calls)
+    tell(held.partition, [call(0, "queued")])
+    ben.source.offsets[calls] = 10
+    beside = [
+        asyncio.create_task(ben.exchange.read()),
+        asyncio.create_task(ben.snapshots.keep(ben.source)),
+    ]
+    try:
+        await until(lambda: ben.snapshots.is_written(calls))
+        await ann.owns(calls)  # frozen while she was put out of the group; killed right behind it
+        slept_in = ann.snapshots.epoch(calls)
+        await until(lambda: ben.snapshots.epoch(calls) > slept_in)
+        tell(held.partition, [call(20, "answered")])
+        told = net(held.partition)
+        await ben.writes(calls, 42)
+    finally:
+        for task in beside:
+            task.cancel()
+
+    after = await eve.owns(calls)
+    assert (after.offset, net(after.partition)) == (42, told)
 
 
 async def test_what_a_snapshot_replaces_is_removed_behind_it(
