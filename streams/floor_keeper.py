@@ -71,7 +71,7 @@ class _Own:
         partition: its state.
         epoch: in which it says so; None while this worker may not.
         framer: makes its frames; None before the first one of the epoch.
-        is_inherited: an owner before has said what it counted.
+        is_inherited: an owner before had read all there was, and has said what it counted.
     """
 
     partition: Partition
@@ -212,7 +212,7 @@ class FloorKeeper:
         offset = self._records.next_offset(tp) or 0
         if own.framer is None:
             last = self._board.newest((tp.topic, tp.partition))
-            own.is_inherited = last is not None
+            own.is_inherited = last is not None and not last.is_new
             same = last is not None and is_same_log(last.log, self._records.log_of(tp))
             if last is not None and same and offset < last.next_offset:
                 return None

@@ -212,19 +212,33 @@ async def test_an_owner_whose_partition_is_claimed_is_silent_and_goes_on_after_i
     None
 ):
     topic: Topic = []
-    ann, eve, sleeper = await an_owner(topic, 1, 5), Worker(topic), Worker(topic)
-    await sleeper.announce({CALLS: 2})
-    await ann.hears()
+    ann, eve = await an_owner(topic, 1, 5), Worker(topic)
+    await an_owner(topic, 2, 9)  # slept, and is gone now
+    ann.reads_topic()
     silent = ann.frames()
     await ann.announce({CALLS: 3})
     ann.owned = 3
     await ann.hears()
-    ann.reads_to(7)
-    await ann.says()
-    await eve.hears()
+    shown, spoke = [], []
+    for end in (7, 9, 12):
+        ann.reads_to(end)
+        frames = ann.frames()
+        spoke.append(CALLS in frames)
+        await ann.says(frames)
+        await eve.hears()
+        shown.append(eve.offered())
 
     assert silent == {}
-    assert eve.offered() == 7
+    assert (spoke, shown) == ([False, True, True], [9, 9, 12])
+
+
+async def test_an_epoch_does_not_begin_with_what_is_removed() -> None:
+    topic: Topic = []
+    ann = await an_owner(topic, 1, 5)
+    topic.append((2, "head", None))
+    await ann.hears()
+
+    assert CALLS in ann.frames()
 
 
 async def test_of_each_partition_only_the_newest_owners_frames_are_kept() -> None:

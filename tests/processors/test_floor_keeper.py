@@ -233,6 +233,20 @@ def test_an_owner_says_nothing_before_it_has_read_as_far_as_the_one_before(
     assert (spoke, CALLS in heir.frames()) == ([False, False, False], True)
 
 
+@pytest.mark.parametrize("was_new", [False, True])
+def test_who_goes_on_where_one_stood_that_had_not_read_all_has_not_read_all_either(
+    topics: Topics, keeper: FloorKeeper, was_new: bool
+) -> None:
+    topics.ends[CALLS] = 50
+    a_call(topics, ago_ms=30_000)
+    said = replace(keeper.frames()[CALLS], next_offset=1, is_new=was_new)
+    heir, records = heir_of(topics)
+    heir.take(CALLS, 1, said)
+    records.records(CALLS, [Stored(0, NOW_MS - 60_000, b"")])
+
+    assert heir.frames()[CALLS].is_new is was_new
+
+
 def test_what_an_owner_still_says_while_it_is_replaced_counts_too(
     topics: Topics, keeper: FloorKeeper
 ) -> None:
