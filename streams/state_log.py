@@ -130,8 +130,6 @@ class StateLog:
             left: Collection[TP] = list(epochs)
             while left:
                 claimed = {tp: max(ledgers[tp].epoch, epochs[tp]) + 1 for tp in left}
-                if self._announce is not None:
-                    await self._announce(claimed)
                 await _read_to(consumer, await self._claim(claimed), ledgers)
                 left = [
                     tp
@@ -157,7 +155,9 @@ class StateLog:
                 await consumer.stop()
 
     async def _claim(self, epochs: Mapping[TP, int]) -> dict[TopicPartition, int]:
-        """Write the claims; the offsets behind them."""
+        """Tell the others of the claims, then write them; the offsets behind them."""
+        if self._announce is not None:
+            await self._announce(epochs)
         ends: dict[TopicPartition, int] = {}
         for tp, epoch in epochs.items():
             sent = await self.send(tp, claim_key(tp, epoch, self.member), self.member.encode())
