@@ -34,6 +34,11 @@ EPISODE: Final = "15m"
 """Breaches of one alert that are less than this apart are one episode, and one page."""
 
 MANY_QUEUES: Final = 5
+MANY_EPISODE: Final = "30m"
+"""Twice an `EPISODE`: a queue that recovers up to 15 minutes after the many did is kept firing no
+longer than what holds its page back, so nobody is paged for it when that ends.
+"""
+
 FAST_BURN: Final = 2.5
 """In a quarter of an hour, a twentieth of what a twelve-hour day may miss."""
 
@@ -87,7 +92,7 @@ MANY_QUEUES_IN_TROUBLE: Final = Alert(
     plain=_MANY_TOLD,
     description="More queues are in trouble at once than anybody can be paged for one by one. The"
     " cause is probably common to them; their own pages are held back while this one lasts.",
-    keep=EPISODE,
+    keep=MANY_EPISODE,
 )
 
 PAGES: Final = (

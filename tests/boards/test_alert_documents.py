@@ -13,7 +13,9 @@ import yaml
 from dashboards.alerts.annotations import Places
 from dashboards.alerts.catalogue import ALERTS, GROUPS
 from dashboards.alerts.generate import ROOT, main
+from dashboards.alerts.pages import PAGES
 from dashboards.alerts.rule import PREFIX, Alert, Recording
+from dashboards.provision.differences import duration_ms
 from schemas import metric_names as m
 
 Document = dict[str, Any]
@@ -211,6 +213,13 @@ def test_whoever_holds_others_back_comes_before_them() -> None:
     names = [alert.name.removeprefix(PREFIX) for alert in ALERTS]
 
     assert names[:2] == ["QueueUnknown", "ManyQueuesInTrouble"]
+
+
+def test_many_queues_hold_the_others_back_twice_as_long_as_those_are_kept_firing() -> None:
+    kept = {alert.name.removeprefix(PREFIX): duration_ms(alert.keep) for alert in PAGES}
+    of_many = kept.pop("ManyQueuesInTrouble")
+
+    assert {2 * of_one for of_one in kept.values()} == {of_many}
 
 
 def test_a_restart_is_over_before_anybody_is_told_of_the_pipeline() -> None:

@@ -20,7 +20,12 @@ LIMIT_MS: Final = 300_000
 LEVEL: Final = 0.5
 VOLUME: Final = 10
 HOLD_S: Final = {"LongestWaitCritical": 0, "ServiceLevelBurning": 60, "ManyQueuesInTrouble": 0}
-KEPT_S: Final = 900
+KEPT_S: Final = {
+    "LongestWaitCritical": 900,
+    "ServiceLevelBurning": 900,
+    "ManyQueuesInTrouble": 1800,
+}
+EPISODE_S: Final = 900
 
 
 @dataclass
@@ -118,15 +123,16 @@ def pages_of(breaches: Breaches) -> dict[tuple[str, str], list[tuple[int, int]]]
     for (alert, queue), seconds in breaches.items():
         fires: list[tuple[int, int]] = []
         began_s = last_s = seconds[0]
+        kept_s = KEPT_S[alert]
         for at_s in seconds:
             if at_s - last_s > EVERY_S:
                 began_s = at_s
             last_s = at_s
             goes_on = bool(fires) and at_s <= fires[-1][1] + EVERY_S
             if goes_on:
-                fires[-1] = (fires[-1][0], at_s + KEPT_S)
+                fires[-1] = (fires[-1][0], at_s + kept_s)
             elif at_s - began_s >= HOLD_S[alert]:
-                fires.append((at_s, at_s + KEPT_S))
+                fires.append((at_s, at_s + kept_s))
         if fires:
             pages[alert, queue] = fires
     return pages
@@ -134,4 +140,4 @@ def pages_of(breaches: Breaches) -> dict[tuple[str, str], list[tuple[int, int]]]
 
 def episodes(seconds: Sequence[int]) -> int:
     """How many times something went wrong, where less than a quarter of an hour apart is once."""
-    return 1 + sum(after - before >= KEPT_S for before, after in pairwise(seconds))
+    return 1 + sum(after - before >= EPISODE_S for before, after in pairwise(seconds))

@@ -11,7 +11,12 @@ from dashboards.alerts.rule import Alert
 
 DURATIONS: Final = {"": ("1m",), "30s": ("", "15s", "1m"), "1m": ("", "45s", "2m")}
 LONGER: Final = {"2m": ("", "1m", "3m"), "3m": ("2m", "4m"), "5m": ("", "4m", "6m")}
-KEPT: Final = {"": ("1m",), "1m": ("", "30s", "2m"), "15m": ("", "14m", "16m")}
+KEPT: Final = {
+    "": ("1m",),
+    "1m": ("", "30s", "2m"),
+    "15m": ("", "14m", "16m"),
+    "30m": ("", "29m", "31m"),
+}
 OTHER_VALUES: Final = {
     "15m": "60m",
     "60m": "15m",
