@@ -112,7 +112,8 @@ def queue_variables(*, several: bool = True) -> list[build.QueryVariable]:
     """Site, team, queue and channel; *several* queues, or one."""
     by_site = f'{INSTALLATION}, site=~"$site"'
     by_team = f'{by_site}, team=~"$team"'
-    by_queue = f'{by_team}, queue=~"$queue"'
+    # A choice of one is put in as it is, not as a pattern: an id may hold a dot or a plus.
+    by_queue = f'{by_team}, queue=~"$queue"' if several else f'{by_team}, queue="$queue"'
     info = m.QUEUE_INFO.name
     return [
         _several("site", "Site", f"label_values({info}{{{INSTALLATION}}}, site)", ".*"),

@@ -172,6 +172,24 @@ def test_template_label_promql_rule(board: Board) -> None:
 
 
 @each_board
+def test_what_one_can_choose_several_of_is_a_pattern_and_what_one_can_choose_one_of_is_not(
+    board: Board,
+) -> None:
+    is_multi = {
+        each["name"]: each["multi"]
+        for each in board["templating"]["list"]
+        if each["type"] == "query"
+    }
+
+    queries = [*label_values(board), *(target.expr for target in targets(board))]
+    found = re.findall(r'(=~|=)"\$(\w+)"', " ".join(queries))
+
+    assert found
+    assert {how == "=~" for how, name in found if is_multi[name]} <= {True}
+    assert {how == "=~" for how, name in found if not is_multi[name]} <= {False}
+
+
+@each_board
 def test_variables_depend_only_on_those_before_them(board: Board) -> None:
     known: set[str] = set()
     for variable in board["templating"]["list"]:
