@@ -68,7 +68,7 @@ Exit codes: 0 all is as it should be, or has been made so, 1 with --check someth
     "prometheus.",
 )
 @click.option(
-    "--runbooks", metavar="URL", help="With --alerts: where the runbooks are, for their links."
+    "--runbooks", metavar="URL", help="Where the runbooks are, for the links of boards and alerts."
 )
 @click.option("--diff", is_flag=True, help="Change nothing; show what would be, value by value.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if something would be.")
@@ -148,9 +148,8 @@ def provision_command(
     has changed there is found by --check and taken back by the next run. A secret is read from a
     file or a variable, and never shown.
     """
-    for option, value in (("--datasource", datasource), ("--runbooks", runbooks)):
-        if value is not None and not alerts:
-            raise click.UsageError(f"{option} is of alert rules: it needs --alerts")
+    if datasource is not None and not alerts:
+        raise click.UsageError("--datasource is of alert rules: it needs --alerts")
     tls = _tls(url, ca_file, client_cert, client_key, insecure)
     settings = settings_of(settings_file)
     try:

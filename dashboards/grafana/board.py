@@ -17,13 +17,14 @@ from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
+from dashboards.alerts.annotations import Places
 from dashboards.grafana.panels import DATASOURCE, TROUBLE, PanelBuilder
 from dashboards.grafana.queries import ALERT_IS_ABOUT, ALERT_LABELS, INSTALLATION, OF_ALERTS
 from schemas import metric_names as m
 
 COLUMNS: Final = 24
 ALL: Final = "$__all"
-RUNBOOKS: Final = "https://floorwatch.example/runbooks"
+RUNBOOKS: Final = Places().runbooks
 
 
 class Slug(Enum):

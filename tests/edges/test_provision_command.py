@@ -90,6 +90,17 @@ def test_alerts_link_to_this_grafana_and_to_the_runbooks_that_are_named(
         assert asked == {"mimir", "__expr__"}
 
 
+def test_boards_link_to_the_runbooks_that_are_named(grafana: FakeGrafana) -> None:
+    run(grafana, "--runbooks", "https://wiki.example/r/")
+    again = run(grafana, "--runbooks", "https://wiki.example/r", "--check")
+
+    variables = grafana.dashboards["floorwatch-on-call"]["content"]["templating"]["list"]
+    [runbooks] = [each["query"] for each in variables if each["name"] == "runbooks"]
+    assert runbooks == "https://wiki.example/r"
+    assert "https://floorwatch.example" not in str(grafana.dashboards)
+    assert again.exit_code == 0
+
+
 def test_alert_rules_stay_out_unless_they_are_asked_for(grafana: FakeGrafana) -> None:
     assert run(grafana).exit_code == 0
 
@@ -255,7 +266,6 @@ def test_each_way_to_log_in_works_and_shows_nothing(
         ({"GRAFANA_TOKEN": "x", "GRAFANA_USER": "ops"}, [], "a token or a user; set one"),
         ({"GRAFANA_TOKEN": "s3cret s3cret"}, [], "the token of 13 characters is empty, or has"),
         ({"GRAFANA_TOKEN": "x"}, ["--datasource", "m"], "--datasource is of alert rules: it needs"),
-        ({"GRAFANA_TOKEN": "x"}, ["--runbooks", "m"], "--runbooks is of alert rules: it needs"),
         ({"GRAFANA_TOKEN": "x"}, ["--insecure"], "--insecure are of https, not of http"),
         ({"GRAFANA_TOKEN": "x"}, ["--timeout", "9"], "'9': expected a duration such as"),
         ({"GRAFANA_TOKEN": "x"}, ["--retries", "99"], "99 is not in the range"),
