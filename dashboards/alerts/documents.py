@@ -55,7 +55,7 @@ def grafana_rules(groups: Iterable[Group], places: Places) -> Document:
     kept = []
     for group in groups:
         rules = [
-            _grafana_rule(rule, places)
+            _grafana_rule(rule, places, _grafana_interval_s(group.interval))
             for rule in group.rules
             if isinstance(rule, Alert) and rule.audience != "watchdog"
         ]
@@ -65,7 +65,7 @@ def grafana_rules(groups: Iterable[Group], places: Places) -> Document:
                     "orgId": 1,
                     "name": group.name,
                     "folder": FOLDER,
-                    "interval": _grafana_interval(group.interval),
+                    "interval": f"{_grafana_interval_s(group.interval)}s",
                     "rules": rules,
                 }
             )
@@ -83,8 +83,13 @@ def _prometheus_rule(rule: Alert | Recording, places: Places) -> Document:
     return written | {"labels": dict(rule.labels), "annotations": annotations_of(rule, places)}
 
 
-def _grafana_rule(alert: Alert, places: Places) -> Document:
-    """One query, and whether it returned anything: its value may be 0, or below."""
+def _grafana_rule(alert: Alert, places: Places, every_s: int) -> Document:
+    """One query, and whether it returned anything: its value may be 0, or below.
+
+    A queue that is in breach no more has no series any more. Grafana ends the alert of a series
+    that is missing for two evaluations, however long it should be kept firing, so it is told to
+    wait for as many as that takes.
+    """
     name = alert.name.removeprefix(PREFIX)
     written: Document = {
         "uid": f"{places.name}-{_dashed(name)}"[:40],
@@ -109,6 +114,8 @@ def _grafana_rule(alert: Alert, places: Places) -> Document:
     }
     if alert.keep:
         written["keepFiringFor"] = alert.keep
+        evaluations = -(-int(alert.keep.removesuffix("m")) * 60 // every_s)
+        written["missing_series_evals_to_resolve"] = evaluations
     return written | {
         "labels": dict(alert.labels),
         "annotations": plain_annotations_of(alert, places),
@@ -125,9 +132,9 @@ def _query(ref: str, datasource: str, model: Mapping[str, Any]) -> Document:
     }
 
 
-def _grafana_interval(interval: str) -> str:
+def _grafana_interval_s(interval: str) -> int:
     seconds = int(interval.removesuffix("s"))
-    return f"{-(-seconds // GRAFANA_STEP_S) * GRAFANA_STEP_S}s"
+    return -(-seconds // GRAFANA_STEP_S) * GRAFANA_STEP_S
 
 
 def _dashed(name: str) -> str:

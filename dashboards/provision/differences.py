@@ -113,6 +113,9 @@ ADDED_TO_MODELS: Final = frozenset({"intervalMs", "maxDataPoints", "queryType"})
 SINCE_12: Final = "keep_firing_for"
 """A Grafana that knows it always says it; 10 and 11 do not."""
 
+_MISSING_EVALS: Final = "missingSeriesEvalsToResolve"
+"""Older Grafanas do not know it, and where nobody has said any it is theirs to say what holds."""
+
 _UNITS_MS: Final = {
     "y": 365 * 86_400_000,
     "w": 7 * 86_400_000,
@@ -160,6 +163,8 @@ def between_rules(theirs: Json, ours: Json) -> list[Difference]:
         found.append(
             Difference("isPaused", bool(theirs.get("isPaused")), bool(ours.get("isPaused")))
         )
+    if _MISSING_EVALS in theirs and _MISSING_EVALS in ours:
+        found += _between(theirs[_MISSING_EVALS], ours[_MISSING_EVALS], _MISSING_EVALS)
     for key in _OBJECTS:
         found += _between(theirs.get(key) or {}, ours.get(key) or {}, key)
     found += _between_queries(theirs.get("data") or [], ours.get("data") or [])

@@ -91,6 +91,21 @@ def test_grafana_compares_what_prometheus_compares() -> None:
     }
 
 
+def test_grafana_ends_an_alert_whose_series_is_gone_no_sooner_than_one_that_it_keeps() -> None:
+    groups = read("grafana/alerting/floorwatch.rules.yaml")["groups"]
+    waits = {
+        rule["title"]: (
+            rule.get("missing_series_evals_to_resolve", 0) * duration_ms(group["interval"]),
+            duration_ms(rule.get("keepFiringFor")),
+        )
+        for group in groups
+        for rule in group["rules"]
+    }
+
+    assert waits["FloorwatchManyQueuesInTrouble"] == (1_800_000, 1_800_000)
+    assert {missing_ms == kept_ms for missing_ms, kept_ms in waits.values()} == {True}
+
+
 def test_grafana_routes_by_the_same_labels() -> None:
     expected = {rule["alert"]: rule["labels"] for rule in FOR_PROMETHEUS if "alert" in rule}
 

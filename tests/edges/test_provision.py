@@ -197,6 +197,23 @@ def test_whatever_somebody_changed_in_an_alert_rule_is_found(
     assert all(each.path.startswith(f"floorwatch-closed.{key}") for each in change.differences)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "differ"),
+    [
+        ({"missingSeriesEvalsToResolve": 2}, {"missingSeriesEvalsToResolve": 90}, True),
+        ({"missingSeriesEvalsToResolve": 90}, {"missingSeriesEvalsToResolve": 90}, False),
+        ({}, {"missingSeriesEvalsToResolve": 90}, False),
+        ({"missingSeriesEvalsToResolve": -1}, {}, False),
+    ],
+)
+def test_how_long_a_series_may_be_missing_is_compared_where_both_say_it(
+    theirs: dict[str, Any], ours: dict[str, Any], differ: bool
+) -> None:
+    found = between_rules(theirs, ours)
+
+    assert [each.path for each in found] == ["missingSeriesEvalsToResolve"] * differ
+
+
 def test_the_expression_of_a_rule_and_the_interval_of_its_group_are_compared(
     grafana: FakeGrafana,
 ) -> None:
