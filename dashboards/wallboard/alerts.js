@@ -3,8 +3,11 @@
 import { minuteOf } from "./state.js";
 import { texts } from "./texts.js";
 
-// The name of a rule as words: FloorwatchLongestWaitCritical is "longest wait critical".
+// The name of a rule as words: FloorwatchLongestWaitCritical is "longest wait critical", in another
+// language what that one says.
 export function alertName({ name }) {
+  const said = texts.alertNames?.[name];
+  if (said) return said;
   const bare = name.replace(/^Floorwatch/, "");
   return bare.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase();
 }

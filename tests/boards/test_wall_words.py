@@ -7,6 +7,7 @@ import orjson
 import pytest
 from playwright.sync_api import Page, expect
 
+from dashboards.alerts.catalogue import ALERTS
 from tests.support.fake_floor import (
     TEN_O_CLOCK_MS,
     FakeFloor,
@@ -213,13 +214,38 @@ def test_the_languages_say_the_same_things(formatter: Page) -> None:
           const { spanish } = await import("/assets/spanish.js");
           const paths = (said, at = "") => Object.entries(said).flatMap(([key, value]) =>
             typeof value === "object" ? paths(value, `${at}${key}.`) : [`${at}${key}`]);
-          const own = new Set(["labels", "formulas", "channels", "agentStates"]);
+          const own = new Set(["labels", "formulas", "channels", "agentStates", "alertNames"]);
           const shared = (said) => new Set(paths(said).filter((at) => !own.has(at.split(".")[0])));
           return [...shared(english).symmetricDifference(shared(spanish))];
         }"""
     )
 
     assert differing == []
+
+
+def test_an_alert_is_called_by_its_name_in_spanish(screen: OpenScreen) -> None:
+    wall = screen(one_queue())
+    many = an_alert("FloorwatchManyQueuesInTrouble", queue=None, channel=None)
+    wall.floor.document["paging"] = {
+        "known": True,
+        "as_of_ms": TEN_O_CLOCK_MS,
+        "firing": 1,
+        "suppressed": 0,
+        "alerts": [many],
+    }
+    page = wall.open("/?lang=es")
+
+    expect(page.locator("#alerts li")).to_have_text(
+        ["alerta: muchas colas con problemas, desde las 09:56"]
+    )
+
+
+def test_every_alert_that_tells_somebody_has_a_name_in_spanish(formatter: Page) -> None:
+    names = formatter.evaluate(
+        """async () => Object.keys((await import("/assets/spanish.js")).spanish.alertNames)"""
+    )
+
+    assert set(names) == {alert.name for alert in ALERTS if alert.severity != "none"}
 
 
 @pytest.mark.parametrize("path", ["/", "/queue?queue=sales&channel=voice"])
