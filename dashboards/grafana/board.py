@@ -105,7 +105,7 @@ def board(
 
 def drill_down(installation: str, queue: str, channel: str) -> str:
     """The address of the floor lead's board for one queue, from what a cell or a label says."""
-    chosen = f"var-queue=${{{queue}}}&var-channel=${{{channel}}}"
+    chosen = f"var-queue=${{{queue}:percentencode}}&var-channel=${{{channel}:percentencode}}"
     return f"/d/{Slug.FLOOR_LEAD.uid(installation)}?{_SAME}&{chosen}&${{__url_time_range}}"
 
 

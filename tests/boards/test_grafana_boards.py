@@ -356,6 +356,12 @@ def test_links_in_panels_lead_to_boards_that_are_there(board: Board) -> None:
 
 
 @each_board
+def test_what_a_link_takes_from_a_row_into_a_query_is_encoded(board: Board) -> None:
+    for format_of in re.findall(r"var-\w+=\${__data\.fields\.\w+(.*?)}", json.dumps(panels(board))):
+        assert format_of == ":percentencode"
+
+
+@each_board
 def test_links_and_incidents_are_in_view_and_not_in_a_menu(board: Board) -> None:
     for shown in (*board["links"], *board["annotations"]["list"]):
         assert "placement" not in shown
