@@ -88,11 +88,22 @@ def alertmanager_config(shipped: Mapping[str, Any]) -> dict[str, Any]:
     return {**shipped, "receivers": [{"name": each["name"]} for each in shipped["receivers"]]}
 
 
+def lead_to_wall(rules: dict[str, Any], wall: str) -> dict[str, Any]:
+    """*rules* whose alerts lead to the *wall*, or its page of their queue: there is no Grafana."""
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                annotations = rule["annotations"]
+                query = annotations["dashboard_url"].partition("?")[2].replace("var-", "")
+                annotations["dashboard_url"] = f"{wall}/queue?{query}" if query else f"{wall}/"
+    return rules
+
+
 def write_prometheus(folder: Path, ports: Ports) -> Path:
     """Put the rules and the configuration into *folder*; the path of the latter."""
     rules, config = folder / "floorwatch.rules.yml", folder / "prometheus.yml"
-    places = Places(boards=f"http://{HOST}:{ports.worker}")
-    rules.write_text(as_yaml(prometheus_rules(GROUPS, places)), encoding="utf-8")
+    written = lead_to_wall(prometheus_rules(GROUPS, Places()), f"http://{HOST}:{ports.worker}")
+    rules.write_text(as_yaml(written), encoding="utf-8")
     config.write_text(yaml.safe_dump(prometheus_config(ports, rules)), encoding="utf-8")
     return config
 

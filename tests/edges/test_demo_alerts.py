@@ -39,7 +39,18 @@ def test_the_links_of_alerts_lead_to_the_wall_of_the_demo(tmp_path: Path) -> Non
     config = write_prometheus(tmp_path, PORTS)
 
     (rules,) = yaml.safe_load(config.read_text())["rule_files"]
-    assert "http://127.0.0.1:6066/" in Path(rules).read_text()
+    groups = yaml.safe_load(Path(rules).read_text())["groups"]
+    links = {
+        rule["alert"]: rule["annotations"]["dashboard_url"]
+        for group in groups
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    wall = "http://127.0.0.1:6066/"
+    of_queue = "queue={{ $labels.queue | urlquery }}&channel={{ $labels.channel | urlquery }}"
+    assert links["FloorwatchManyQueuesInTrouble"] == wall
+    assert links["FloorwatchNobodyStaffed"] == f"{wall}queue?{of_queue}"
+    assert set(links.values()) == {wall, f"{wall}queue?{of_queue}"}
 
 
 def test_alertmanager_takes_the_shipped_routes_and_tells_nobody(tmp_path: Path) -> None:
