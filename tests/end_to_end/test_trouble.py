@@ -104,9 +104,10 @@ def test_what_was_removed_unread_is_unknown_for_an_hour_and_in_its_day(
             entries = worker.floor()["entries"]
         with RunningWorker(tmp_path, settings) as worker:
             worker.wait_until(
-                lambda: sum_of(parsed(worker.metrics()), "floorwatch_events_missed_total") == 19,
+                lambda: any(each["incomplete"] for each in worker.floor()["entries"]),
                 "the gap is remembered",
             )
+            assert sum_of(parsed(worker.metrics()), "floorwatch_events_missed_total") == 0
 
     windows = {dict(has)["window"] for name, has in page if name == "floorwatch_window_contacts"}
     assert windows == {"15m", "60m"}
@@ -164,7 +165,7 @@ def test_while_nothing_can_be_written_the_worker_withholds_and_then_goes_on(
         asyncio.run(_set(settings, own, {"max.message.bytes": "64"}))
         worker.wait_until(lambda: WAITING not in worker.metrics(), "it is withheld")
         feed.send_until(answered("b", 10, begins_ms + 20_000), begins_ms + 40_000)
-        assert worker.floor()["partial"]
+        worker.wait_until(lambda: worker.floor()["partial"], "its share is said to be missing")
         assert worker.get("/healthz").status == 200
         asyncio.run(_set(settings, own, {}))
         worker.wait_until(lambda: _net(worker)["answered"] == 20, "all is told")

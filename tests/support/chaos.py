@@ -9,6 +9,7 @@ of the same events.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import re
@@ -504,20 +505,27 @@ class Installation:
 
 
 _LAG: Final = re.compile(
-    r"^floorwatch_(?:partition_lag_records|event_lag_seconds)\{(.*)\} (\S+)$", re.MULTILINE
+    r"^floorwatch_(partition_lag_records|event_lag_seconds)\{(.*)\} (\S+)$", re.MULTILINE
 )
 _AGE: Final = re.compile(r"^floorwatch_snapshot_age_seconds\{.*\} (\S+)$", re.MULTILINE)
 _LABEL: Final = re.compile(r'(topic|partition)="([^"]*)"')
 
 
 def lags_of(page: str) -> dict[Place, float]:
-    """How far a worker is behind in each partition that it reads, in records or in seconds."""
+    """How far a worker is behind in each partition of its own, in records or in seconds.
+
+    Infinitely where it has the partition and has not begun to read it: event time alone does not
+    say so once the last event was read by somebody else and late ones are still to come.
+    """
     lags: dict[Place, float] = {}
-    for labels, value in _LAG.findall(page):
+    read: set[Place] = set()
+    for name, labels, value in _LAG.findall(page):
         label = dict(_LABEL.findall(labels))
         place = label["topic"], int(label["partition"])
         lags[place] = max(lags.get(place, 0.0), float(value))
-    return lags
+        if name == "partition_lag_records":
+            read.add(place)
+    return {place: lag if place in read else math.inf for place, lag in lags.items()}
 
 
 def ages_of(page: str) -> list[float]:
