@@ -4,6 +4,7 @@ A short set of schedules: `python -m tests.support.soak` runs as many as one lik
 lanes of a broker each, since most of what a schedule does is to wait.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.chaos import Lane, Outcome, run_schedule
+from tests.support.chaos import Lane, Outcome, lags_of, run_schedule
 from tests.support.chaos_schedules import (
     KINDS,
     MOST_WORKERS,
@@ -107,3 +108,12 @@ def test_a_fault_that_proves_the_soak_still_has_its_place(fault: Fault, tmp_path
     fault.plant(tmp_path)
 
     compile((tmp_path / fault.file).read_bytes(), fault.file, "exec")
+
+
+def test_a_partition_that_its_owner_has_not_begun_to_read_is_infinitely_behind() -> None:
+    assigned = 'floorwatch_event_lag_seconds{topic="calls",partition="%d"} 0\n'
+    read = 'floorwatch_partition_lag_records{topic="calls",partition="0"} 3\n'
+
+    lags = lags_of(assigned % 0 + assigned % 1 + read)
+
+    assert lags == {("calls", 0): 3, ("calls", 1): math.inf}
