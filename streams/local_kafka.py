@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
@@ -251,12 +251,8 @@ class LocalKafka:
     def _free_ports(self) -> tuple[int, ...]:
         """A port for the broker, one for the controller, one behind each proxy."""
         asked = self._asked_port
-        first = PORTS if asked is None else range(asked, asked + 1)
-        with contextlib.ExitStack() as held:
-            return tuple(
-                _bound(held.enter_context(socket.socket()), ports)
-                for ports in (first, *[PORTS] * (1 + len(self._proxies)))
-            )
+        first = free_port(PORTS if asked is None else range(asked, asked + 1))
+        return (first, *free_ports(1 + len(self._proxies), {first}))
 
     def _configure(self, folder: Path, broker: int, controller: int, *behind: int) -> None:
         proxied = [f"PROXY{number}" for number in range(len(behind))]
@@ -406,17 +402,30 @@ def _listeners(ports: Iterable[tuple[str, int]]) -> str:
     return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports)
 
 
-def _bound(listener: socket.socket, ports: range) -> int:
-    """Bind *listener* to a port of *ports* that is free, and return it."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does
+def free_port(ports: range, held: Collection[int] = ()) -> int:
+    """A port of *ports* that nobody listens on, and none of *held*.
+
+    Raises:
+        KafkaDidNotStart: there is none.
+    """
     for port in random.sample(ports, len(ports)):
-        with contextlib.suppress(OSError):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does
             listener.bind(("127.0.0.1", port))
-            return port
+            if port not in held:
+                return port
     raise KafkaDidNotStart(
         f"port {ports[0]} is taken\n"
         f"What would do: another port, or --bootstrap 127.0.0.1:{ports[0]} if a Kafka listens there"
     )
+
+
+def free_ports(number: int, held: Collection[int] = ()) -> tuple[int, ...]:
+    """So many ports of `PORTS` that nobody listens on, all different and none of *held*."""
+    ports: list[int] = []
+    for _ in range(number):
+        ports.append(free_port(PORTS, {*held, *ports}))
+    return tuple(ports)
 
 
 def _active_brokers(port: int) -> int:

@@ -19,12 +19,11 @@ from aiokafka.partitioner import murmur2
 
 from schemas import metric_names as m
 from schemas.instants import write_instant
-from streams.local_kafka import LocalKafka
+from streams.local_kafka import LocalKafka, free_ports
 from streams.replay import up_to
 from streams.sources.recorded import Recorded
 from tests.support.chaos import Installation, Lane, Outcome
 from tests.support.chaos_schedules import Fault, Schedule, Stage, evening
-from tests.support.paging import free_ports
 from tests.support.perfect import Perfect, net_counters
 from tests.support.prometheus import RunningPrometheus, Sample, scraping
 from tests.support.recordings import Look, Recording

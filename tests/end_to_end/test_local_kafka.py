@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidConfigurationError
 
-from streams.local_kafka import KafkaDidNotStart, LocalKafka, default_cache
+from streams.local_kafka import KafkaDidNotStart, LocalKafka, default_cache, free_port
 from streams.topic_creation import create_topics
 
 SUMMER_OF_1999_MS = 935_000_000_000
@@ -177,6 +177,17 @@ def test_a_failed_start_shows_the_end_of_the_log_and_leaves_nothing(temporary: P
     assert not broker.running
     assert not processes_naming(temporary)
     assert not list(temporary.iterdir())
+
+
+def test_a_port_is_not_given_twice() -> None:
+    both = range(29_000, 29_002)
+
+    for _ in range(20):
+        first = free_port(both)
+        assert {first, free_port(both, {first})} == {*both}
+
+    with pytest.raises(KafkaDidNotStart):
+        free_port(both, {*both})
 
 
 def test_a_port_that_is_taken_is_named(temporary: Path) -> None:

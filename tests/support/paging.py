@@ -6,12 +6,10 @@ compares; a webhook's address in the routes becomes that of the sink.
 
 from __future__ import annotations
 
-import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
@@ -28,7 +26,7 @@ from dashboards.alerts.catalogue import GROUPS
 from dashboards.alerts.documents import as_yaml, prometheus_rules
 from dashboards.alerts.rule import Alert
 from schemas.instants import write_instant
-from streams.local_kafka import PORTS
+from streams.local_kafka import free_ports
 from streams.sources.recorded import Recorded
 from streams.sources.routing import CALLS, QUEUES
 from tests.support.prometheus import (
@@ -414,17 +412,6 @@ def with_waits(path: Path, *, keep: str, hold: Mapping[str, str]) -> Path:
     groups = [replace(group, rules=tuple(map(waits, group.rules))) for group in GROUPS]
     path.write_text(as_yaml(prometheus_rules(groups, Places())), encoding="utf-8")
     return path
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody has: a worker that comes back is the same target."""
-    ports: list[int] = []
-    while len(ports) < number:
-        port = random.choice(PORTS)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind((HOST, port))
-            ports += {port} - {*ports}
-    return ports
 
 
 def now_ms() -> int:
