@@ -688,12 +688,16 @@ class _Client(driver.AIOKafkaConsumerThread):
         return firsts, await self.ends(tps)
 
     async def answered(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What the broker says to *ask*, which is asked until it answers."""
+        """What the broker says to *ask*, which is asked anew until it answers.
+
+        After `ENDS_WITHIN_S` too: aiokafka waits up to 40 seconds for an answer over a connection
+        that broke while the process stood still.
+        """
         backoff = Backoff()
         while True:
             try:
-                return await ask()
-            except KafkaError as exc:
+                return await asyncio.wait_for(ask(), ENDS_WITHIN_S)
+            except (KafkaError, TimeoutError) as exc:
                 log.warning("Kafka does not say where the partitions begin and end: %r", exc)
             await backoff.wait()
 

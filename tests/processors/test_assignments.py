@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 from aiokafka.errors import IllegalStateError
 
+from streams import transport
 from streams.reader import TP, Record, Sink
 from streams.topic_identity import TopicIdentity
 from streams.transport import App, TransportOptions, _Consumer, create_app
@@ -327,3 +328,22 @@ async def test_where_the_broker_has_no_record_to_read_on_from_the_reason_decides
     assert client.seeks[-1] == {CALLS_0: offset}
     assert app.reader.positions()[CALLS_0].next_offset == offset
     assert app.reader.positions()[CALLS_0].end_offset == end
+
+
+async def test_a_question_that_the_broker_leaves_open_is_asked_again(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    monkeypatch.setattr(transport, "ENDS_WITHIN_S", 0.05)
+    assert isinstance(app.consumer, _Consumer)
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await asyncio.sleep(3_600)
+        return "the answer"
+
+    answer = await asyncio.wait_for(app.consumer.client.answered(ask), timeout=60)
+
+    assert (answer, asked) == ("the answer", 2)
