@@ -112,6 +112,8 @@ class LocalKafka:
         heap_mb: the JVM's memory for objects, in MiB.
         cache_dir: where the jars are kept; None is `default_cache()`.
         properties: broker properties that are added to ours or replace them.
+        beside: the first node of a cluster, started before, which this one joins as its second
+            broker.
         proxies: ports of proxies in front of the broker. For each there is a listener that sends
             its clients to the proxy's port; `behind` says where it really listens.
         tell: called with a line for a person before each step that takes a while.
@@ -125,6 +127,7 @@ class LocalKafka:
         heap_mb: int = 512,
         cache_dir: Path | None = None,
         properties: Mapping[str, str] | None = None,
+        beside: "LocalKafka | None" = None,
         proxies: Sequence[int] = (),
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -133,6 +136,8 @@ class LocalKafka:
         self._heap_mb = heap_mb
         self._cache_dir = cache_dir or default_cache()
         self._properties = dict(properties or {})
+        self._beside = beside
+        self._cluster: str = _cluster_id() if beside is None else beside._cluster
         self._proxies = tuple(proxies)
         self._tell = tell
         self._folder: Path | None = None
@@ -255,19 +260,25 @@ class LocalKafka:
         return (first, *free_ports(1 + len(self._proxies), {first}))
 
     def _configure(self, folder: Path, broker: int, controller: int, *behind: int) -> None:
-        proxied = [f"PROXY{number}" for number in range(len(behind))]
-        listening = zip(
-            ["PLAINTEXT", "CONTROLLER", *proxied], (broker, controller, *behind), strict=True
-        )
-        advertised = zip(["PLAINTEXT", *proxied], (broker, *self._proxies), strict=True)
+        ours = {"PLAINTEXT": broker}
+        roles: Mapping[str, str] = {}
+        if self._beside is None:
+            ours["CONTROLLER"] = controller
+        else:
+            _, controller, *_ = self._beside._ports or (0, 0)
+            roles = {"process.roles": "broker", "node.id": "2"}
+        proxied = {f"PROXY{number}": port for number, port in enumerate(behind)}
         protocols = "".join(f",{name}:PLAINTEXT" for name in proxied)
         settings = {
             **PROPERTIES,
+            **roles,
             "listener.security.protocol.map": PROPERTIES["listener.security.protocol.map"]
             + protocols,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": _listeners(listening),
-            "advertised.listeners": _listeners(advertised),
+            "listeners": _listeners((ours | proxied).items()),
+            "advertised.listeners": _listeners(
+                zip(["PLAINTEXT", *proxied], (broker, *self._proxies), strict=True)
+            ),
             "log.dirs": f"{folder}/records",
             **self._properties,
         }
@@ -287,10 +298,16 @@ class LocalKafka:
         properties = str(folder / "server.properties")
         with (folder / "console.log").open("wb") as console:
             if not (folder / "records" / "meta.properties").exists():
-                # An id that begins with a dash would be read as an option.
-                cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
                 subprocess.run(  # noqa: S603 - our own Java, no shell
-                    [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties],
+                    [
+                        *java,
+                        "kafka.tools.StorageTool",
+                        "format",
+                        "-t",
+                        self._cluster,
+                        "-c",
+                        properties,
+                    ],
                     cwd=folder,
                     env=surroundings,
                     stdin=subprocess.DEVNULL,
@@ -400,6 +417,11 @@ def _missing(package: str) -> KafkaDidNotStart:
 
 def _listeners(ports: Iterable[tuple[str, int]]) -> str:
     return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports)
+
+
+def _cluster_id() -> str:
+    """An id for a new cluster. One that begins with a dash would be read as an option."""
+    return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
 def free_port(ports: range, held: Collection[int] = ()) -> int:
