@@ -22,6 +22,9 @@ from streams.reader import TP
 log = logging.getLogger(__name__)
 
 SENT_WITHIN_S: Final = 5.0
+SILENT_WITHIN_S: Final = 30.0
+"""How long nobody may say anything before the topic is read anew, over a new connection."""
+CLOSED_WITHIN_S: Final = 5.0
 
 _KEY: Final = re.compile(rb"([A-Za-z0-9._-]+)/(\d+)/(\d+)/([a-z0-9.]+)")
 
@@ -109,21 +112,23 @@ class FloorLog:
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=100, **self._client)
         try:
-            await consumer.start()
-            place = TopicPartition(self._topic, 0)
-            consumer.assign([place])
-            await consumer.seek_to_beginning()
-            [end] = (await consumer.end_offsets([place])).values()
-            while True:
-                self.is_read = self.is_read or await consumer.position(place) >= end
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        self._read_one(record.key, record.value)
-                    self.heard_at = monotonic()
-                    self.arrived.set()
+            async with asyncio.timeout(SILENT_WITHIN_S) as patience:
+                await consumer.start()
+                place = TopicPartition(self._topic, 0)
+                consumer.assign([place])
+                await consumer.seek_to_beginning()
+                [end] = (await consumer.end_offsets([place])).values()
+                while True:
+                    self.is_read = self.is_read or await consumer.position(place) >= end
+                    for records in (await consumer.getmany(timeout_ms=200)).values():
+                        for record in records:
+                            self._read_one(record.key, record.value)
+                        self.heard_at = monotonic()
+                        self.arrived.set()
+                        patience.reschedule(asyncio.get_running_loop().time() + SILENT_WITHIN_S)
         finally:
             with contextlib.suppress(KafkaError, OSError):
-                await consumer.stop()
+                await asyncio.wait_for(consumer.stop(), CLOSED_WITHIN_S)
 
     def _read_one(self, key: bytes | None, value: bytes | None) -> None:
         found = _KEY.fullmatch(key or b"")

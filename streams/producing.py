@@ -27,6 +27,8 @@ BATCH_BYTES: Final = 256 * 1024
 MAX_BATCHES_UNDER_WAY: Final = 64
 MAX_REQUEST_BYTES: Final = 64 << 20
 STOP_WITHIN_S: Final = 5.0
+PATIENCE_MS: Final = 120_000
+"""How long a broker may take to come back, or to answer at all."""
 _HASHES_KEPT: Final = 200_000
 
 _REFUSALS: Final[Mapping[type[BaseException], str]] = {
@@ -174,6 +176,7 @@ class Producer:
             acks="all",
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
+            request_timeout_ms=PATIENCE_MS,
         )
         senders = []
         try:

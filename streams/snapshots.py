@@ -427,7 +427,7 @@ class Snapshots:
             under_way.append(await self._state.send(tp, key, body))
             owned.serial += 1  # handed over: where nothing was, the next part has the number
             await asyncio.sleep(0 if owned.is_leaving else REST_PER_WORK * took_s)
-        await asyncio.gather(*under_way)
+        await self._state.acknowledged(under_way)
         if not self._is_ours(owned):
             return None
         known = owned.written | new
@@ -462,7 +462,7 @@ class Snapshots:
         key = manifest_key(tp, owned.epoch, owned.serial)
         owned.serial += 1
         owned.keys.add(key)
-        await (await self._state.send(tp, key, write_manifest(manifest)))
+        await self._state.acknowledged([await self._state.send(tp, key, write_manifest(manifest))])
         owned.pending = None
         owned.cut, owned.is_written = (cut.log, cut.offset), True
         owned.written_s = time.monotonic()
@@ -475,7 +475,9 @@ class Snapshots:
     async def _remove(self, owned: _Owned, kept: set[bytes]) -> None:
         """Remove everything of the partition but what is *kept*."""
         gone = owned.keys - kept
-        await asyncio.gather(*[await self._state.send(owned.tp, key, None) for key in gone])
+        await self._state.acknowledged(
+            [await self._state.send(owned.tp, key, None) for key in gone]
+        )
         owned.keys = kept
 
     def _is_ours(self, owned: _Owned) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from zlib import crc32
 
@@ -19,6 +19,9 @@ from streams.topic_identity import TopicIdentity, identities
 log = logging.getLogger(__name__)
 
 FETCH_BYTES: Final = 8 << 20
+SILENT_WITHIN_S: Final = 20.0
+"""How long the broker may say nothing before all is asked anew, over new connections."""
+CLOSED_WITHIN_S: Final = 5.0
 
 
 class StateLog:
@@ -79,13 +82,34 @@ class StateLog:
 
         Raises:
             KafkaError: the broker cannot be reached. The future may raise it, too.
+            TimeoutError: the client takes nothing.
         """
-        producer = await self._connected()
-        place = self._place(tp)
-        sent: asyncio.Future[Any] = await producer.send(
-            self._topic, value, key=key, partition=place
-        )
+        async with _patience():
+            producer = await self._connected()
+            place = self._place(tp)
+            sent: asyncio.Future[Any] = await producer.send(
+                self._topic, value, key=key, partition=place
+            )
         return sent
+
+    @staticmethod
+    async def acknowledged(sent: Sequence["asyncio.Future[Any]"]) -> None:
+        """Return when all that was *sent* is acknowledged.
+
+        Raises:
+            KafkaError: something was not written.
+            TimeoutError: the broker has acknowledged nothing of it for long.
+        """
+        whole = asyncio.gather(*sent)
+        for each in sent:
+            if not (each.done() or whole.done()):
+                done, _ = await asyncio.wait(
+                    {each, whole}, timeout=SILENT_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    whole.cancel()
+                    raise TimeoutError("Kafka acknowledges nothing")
+        await whole
 
     async def look(self, tps: Collection[TP]) -> dict[TP, Ledger]:
         """Read what there is of *tps*, and claim nothing.
@@ -95,8 +119,9 @@ class StateLog:
         """
         await self._connected()
         ledgers = {tp: Ledger() for tp in tps}
-        async with self._reading({self._place(tp) for tp in tps}) as consumer:
-            await _read_to(consumer, await consumer.end_offsets(consumer.assignment()), ledgers)
+        async with _patience() as patience, self._reading(ledgers) as consumer:
+            ends = await consumer.end_offsets(consumer.assignment())
+            await _read_to(consumer, ends, ledgers, patience)
         return ledgers
 
     async def topics(self, names: Collection[str]) -> Mapping[str, TopicIdentity]:
@@ -104,9 +129,11 @@ class StateLog:
         backoff = Backoff()
         while True:
             try:
-                found = await identities((await self._connected()).client, names)
+                async with _patience():
+                    found = await identities((await self._connected()).client, names)
                 if len(found) == len(names):
                     return found
+                log.warning("of the source topics only %s are there yet", sorted(found))
             except (KafkaError, OSError) as exc:
                 log.warning("the source topics are not looked up yet: %r", exc)
                 await self.stop()
@@ -123,23 +150,25 @@ class StateLog:
         return (crc32(tp.topic.encode()) + tp.partition) % self._partitions
 
     async def _take_over(self, epochs: Mapping[TP, int]) -> dict[TP, Ledger]:
-        await self._connected()
-        ledgers = {tp: Ledger() for tp in epochs}
-        async with self._reading({self._place(tp) for tp in epochs}) as consumer:
-            await _read_to(consumer, await consumer.end_offsets(consumer.assignment()), ledgers)
-            left: Collection[TP] = list(epochs)
-            while left:
-                claimed = {tp: max(ledgers[tp].epoch, epochs[tp]) + 1 for tp in left}
-                await _read_to(consumer, await self._claim(claimed), ledgers)
-                left = [
-                    tp
-                    for tp in left
-                    if (ledgers[tp].epoch, ledgers[tp].owner) != (claimed[tp], self.member)
-                ]
+        async with _patience() as patience:
+            await self._connected()
+            ledgers = {tp: Ledger() for tp in epochs}
+            async with self._reading(epochs) as consumer:
+                ends = await consumer.end_offsets(consumer.assignment())
+                await _read_to(consumer, ends, ledgers, patience)
+                left: Collection[TP] = list(epochs)
+                while left:
+                    claimed = {tp: max(ledgers[tp].epoch, epochs[tp]) + 1 for tp in left}
+                    await _read_to(consumer, await self._claim(claimed), ledgers, patience)
+                    left = [
+                        tp
+                        for tp in left
+                        if (ledgers[tp].epoch, ledgers[tp].owner) != (claimed[tp], self.member)
+                    ]
         return ledgers
 
     @contextlib.asynccontextmanager
-    async def _reading(self, places: set[int]) -> AsyncIterator[AIOKafkaConsumer]:
+    async def _reading(self, tps: Collection[TP]) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
@@ -147,12 +176,13 @@ class StateLog:
         )
         try:
             await consumer.start()
+            places = {self._place(tp) for tp in tps}
             consumer.assign([TopicPartition(self._topic, place) for place in places])
             await consumer.seek_to_beginning()
             yield consumer
         finally:
             with contextlib.suppress(KafkaError, OSError):
-                await consumer.stop()
+                await asyncio.wait_for(consumer.stop(), CLOSED_WITHIN_S)
 
     async def _claim(self, epochs: Mapping[TP, int]) -> dict[TopicPartition, int]:
         """Tell the others of the claims, then write them; the offsets behind them."""
@@ -167,8 +197,16 @@ class StateLog:
         return ends
 
 
+def _patience() -> asyncio.Timeout:
+    """Ends what it surrounds, with an `OSError`, once the broker has long said nothing."""
+    return asyncio.timeout(SILENT_WITHIN_S)
+
+
 async def _read_to(
-    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], ledgers: Mapping[TP, Ledger]
+    consumer: AIOKafkaConsumer,
+    ends: Mapping[TopicPartition, int],
+    ledgers: Mapping[TP, Ledger],
+    patience: asyncio.Timeout,
 ) -> None:
     """Give the ledgers all records before *ends*; what compaction removed is skipped."""
     for place, end in ends.items():
@@ -176,3 +214,5 @@ async def _read_to(
             polled = await consumer.getmany(*ends, timeout_ms=500)
             for records in polled.values():
                 of_partitions(((record.key, record.value) for record in records), ledgers)
+            if polled:
+                patience.reschedule(asyncio.get_running_loop().time() + SILENT_WITHIN_S)
