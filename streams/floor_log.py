@@ -5,7 +5,6 @@ know it yet stand beside those of the new one and can be told from them.
 """
 
 import asyncio
-import contextlib
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.backoff import Backoff
+from streams.closing import close
 from streams.own_producer import OwnProducer
 from streams.reader import TP
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 SENT_WITHIN_S: Final = 5.0
 SILENT_WITHIN_S: Final = 30.0
 """How long nobody may say anything before the topic is read anew, over a new connection."""
-CLOSED_WITHIN_S: Final = 5.0
 
 _KEY: Final = re.compile(rb"([A-Za-z0-9._-]+)/(\d+)/(\d+)/([a-z0-9.]+)")
 
@@ -127,8 +126,7 @@ class FloorLog:
                         self.arrived.set()
                         patience.reschedule(asyncio.get_running_loop().time() + SILENT_WITHIN_S)
         finally:
-            with contextlib.suppress(KafkaError, OSError):
-                await asyncio.wait_for(consumer.stop(), CLOSED_WITHIN_S)
+            await close(consumer)
 
     def _read_one(self, key: bytes | None, value: bytes | None) -> None:
         found = _KEY.fullmatch(key or b"")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.closing import close
 from streams.topics import TopicMissing, how_to_create, look
 
 
@@ -44,7 +45,7 @@ def recalled(bootstrap: str, topics: Iterable[str]) -> Iterator[list[Iterator[Ke
             ends = runner.run(_ends(consumer, parts))
             yield [_records(runner, consumer, part, ends[part]) for part in parts]
         finally:
-            runner.run(consumer.stop())
+            runner.run(close(consumer))
 
 
 async def _consumer(bootstrap: str) -> AIOKafkaConsumer:

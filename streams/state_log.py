@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.backoff import Backoff
+from streams.closing import close
 from streams.ledger import Ledger, claim_key, of_partitions
 from streams.own_producer import OwnProducer
 from streams.reader import TP
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 FETCH_BYTES: Final = 8 << 20
 SILENT_WITHIN_S: Final = 20.0
 """How long the broker may say nothing before all is asked anew, over new connections."""
-CLOSED_WITHIN_S: Final = 5.0
 
 
 class StateLog:
@@ -181,8 +181,7 @@ class StateLog:
             await consumer.seek_to_beginning()
             yield consumer
         finally:
-            with contextlib.suppress(KafkaError, OSError):
-                await asyncio.wait_for(consumer.stop(), CLOSED_WITHIN_S)
+            await close(consumer)
 
     async def _claim(self, epochs: Mapping[TP, int]) -> dict[TopicPartition, int]:
         """Tell the others of the claims, then write them; the offsets behind them."""

@@ -49,6 +49,7 @@ from mode.threads import ServiceThread, WorkerThread
 from mode.utils.futures import maybe_async
 
 from streams.backoff import Backoff
+from streams.closing import close
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
 from streams.topic_identity import (
     PartitionsChanged,
@@ -571,13 +572,14 @@ class _Client(driver.AIOKafkaConsumerThread):
                 return
             except KafkaConnectionError as exc:
                 log.warning("Kafka does not answer: %s", exc)
-                await self.aiokafka.stop()
+                await close(self.aiokafka)
                 await self.sleep(backoff.failed())
 
     async def on_thread_stop(self) -> None:
         """Ask nothing more, or a connection is opened behind those that are closed."""
         await self.consumer.look_no_more()
         await self._join_no_more()
+        await close(self.aiokafka)
         await super().on_thread_stop()
 
     async def _join_no_more(self) -> None:

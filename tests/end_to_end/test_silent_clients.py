@@ -1,4 +1,4 @@
-"""Kafka clients that fall silent for ever, while the broker is there: they are replaced.
+"""Kafka clients that fall silent for ever while the broker is there, or do not end: what we do.
 
 aiokafka's own time limits do not hold where its sender or its fetcher has ended.
 """
@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import floor_log, state_log
+from streams.closing import close
 from streams.floor_log import FloorLog
 from streams.local_kafka import LocalKafka
 from streams.reader import TP
@@ -119,3 +120,38 @@ async def test_a_floor_on_which_nobody_is_heard_is_read_anew(
         reading.cancel()
         await asyncio.wait({reading})
         await log.stop()
+
+
+async def _with_a_fetch_to_be_tried_again(settings: Settings) -> AIOKafkaConsumer:
+    """A consumer whose last fetch failed a moment ago, as aiokafka keeps it."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    consumer.assign([TopicPartition(floor_topic(settings), 0)])
+    await consumer.seek_to_beginning()
+    consumer._fetcher._pending_tasks.add(asyncio.create_task(asyncio.sleep(3_600)))
+    await asyncio.sleep(0)
+    return consumer
+
+
+async def test_a_consumer_that_is_about_to_fetch_again_ends_without_ending_whoever_waits(
+    settings: Settings,
+) -> None:
+    by_itself = await _with_a_fetch_to_be_tried_again(settings)
+    with pytest.raises(asyncio.CancelledError):  # else `close` is needed no more
+        await by_itself.stop()
+    await by_itself._client.close()
+
+    consumer = await _with_a_fetch_to_be_tried_again(settings)
+    await close(consumer)
+
+    assert not any(each.connected() for each in consumer._client._conns.values())
+
+
+async def test_a_consumer_at_rest_ends(settings: Settings) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
+    await consumer.start()
+
+    await close(consumer)
+    await close(consumer)
+
+    assert not any(each.connected() for each in consumer._client._conns.values())
