@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import click
 
@@ -39,6 +39,10 @@ from streams.core.contact import EXPIRED, OPEN, VOICE, Life, Limits
 from streams.core.durations import write_duration
 from streams.core.partition import Partition
 from streams.core.policy import BadSetting
+from streams.findings import Finding, Level, tell
+from streams.kafka_access import KafkaAccess, kafka_access
+from streams.kafka_admin import BrokerUnreachable
+from streams.kafka_rights import missing_rights, rights_of_worker, what_is_missing
 from streams.ledger import Ledger, StateUnusable
 from streams.parameters import FILE, ZONE, settings_of, settings_options, typed
 from streams.progress import bar
@@ -51,7 +55,6 @@ from streams.state_log import StateLog
 from streams.topics import (
     MAX_AHEAD_MS,
     REJECTED_BYTES,
-    BrokerUnreachable,
     Cluster,
     Topic,
     floor_topic,
@@ -62,7 +65,6 @@ from streams.topics import (
     state_topic,
 )
 
-EXIT_FINDINGS: Final = 1
 KEPT_AT_LEAST_MS: Final = 7 * 86_400_000
 """What a worker should find when it reads its partitions from the beginning."""
 
@@ -70,24 +72,6 @@ AHEAD_AT_MOST_MS: Final = 86_400_000
 """What a source topic may let records be stamped ahead of its broker's clock."""
 
 _TIME_PASSES_EVERY: Final = 1_000
-
-Level = Literal["ok", "note", "warn", "FAIL"]
-
-
-class Finding(NamedTuple):
-    """One line of a check.
-
-    Attributes:
-        level: `note` is worth knowing, `warn` may surprise, `FAIL` has to be mended.
-        text: what is so, and what would do.
-    """
-
-    level: Level
-    text: str
-
-    def __str__(self) -> str:
-        """The line."""
-        return f"{self.level:<4}  {self.text}"
 
 
 @click.command(
@@ -131,7 +115,7 @@ def check_command(
         findings = contents.findings()
     else:
         findings = installation(settings_file, bootstrap, state=state)
-    return _tell(findings)
+    return tell(findings)
 
 
 def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
@@ -151,16 +135,6 @@ def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
             raise click.UsageError(f"{option} is of recorded events: name a FILE of them")
 
 
-def _tell(findings: Iterable[Finding]) -> int:
-    """Print the findings; the exit code."""
-    code = 0
-    for finding in findings:
-        click.echo(str(finding))
-        if finding.level == "FAIL":
-            code = EXIT_FINDINGS
-    return code
-
-
 # -- an installation -----------------------------------------------------------------------------
 
 
@@ -177,22 +151,37 @@ def installation(
     yield Finding("ok", f"settings: {queues} queues named, clock {settings.clock}")
     names = settings.topics.in_use()
     try:
-        cluster = look(settings.bootstrap, [*names, *own_topics(settings)])
+        kafka = kafka_access(settings)
+        cluster = look(kafka, [*names, *own_topics(settings)])
+        missing = asyncio.run(missing_rights(kafka, rights_of_worker(settings)))
+    except BadSetting as wrong:
+        yield Finding("FAIL", f"settings: {wrong}")
+        return
     except BrokerUnreachable as silent:
         yield Finding("FAIL", f"broker: {silent}")
         return
     yield Finding("ok", f"broker: {settings.bootstrap} answers, brokers: {cluster.brokers}")
+    if settings.kafka.has_user and not settings.kafka.is_encrypted:
+        yield Finding(
+            "warn",
+            "broker: what is said to it can be read on the way, with PLAIN the password too; set "
+            "kafka.security_protocol to sasl_ssl",
+        )
+    if missing:
+        yield Finding("FAIL", f"rights: {what_is_missing(missing)}")
     for name in names:
         yield from _source_topic(name, cluster, settings)
     yield from _rejected_topic(cluster, settings)
     for name in (state_topic(settings), floor_topic(settings)):
         yield from _own_topic(name, cluster)
     if state and state_topic(settings) in cluster.topics:
-        yield from _kept_state(cluster, settings)
+        yield from _kept_state(kafka, cluster, settings)
 
 
 def _source_topic(name: str, cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     topic = cluster.topics.get(name)
+    if name in cluster.hidden:
+        return  # a right is missing, which has been said
     if topic is None:
         yield Finding("FAIL", f"topic {name}: {how_to_create(name, settings.bootstrap)}")
         return
@@ -228,6 +217,8 @@ def _source_topic(name: str, cluster: Cluster, settings: Settings) -> Iterator[F
 def _rejected_topic(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     name = rejected_topic(settings)
     topic = cluster.topics.get(name)
+    if name in cluster.hidden:
+        return
     if topic is None:
         yield Finding("note", f"topic {name}: it is not there yet; the first worker creates it")
         return
@@ -242,6 +233,8 @@ def _rejected_topic(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
 
 def _own_topic(name: str, cluster: Cluster) -> Iterator[Finding]:
     topic = cluster.topics.get(name)
+    if name in cluster.hidden:
+        return
     if topic is None:
         yield Finding("note", f"topic {name}: it is not there yet; the first worker creates it")
     elif topic.settings and not topic.is_compacted:
@@ -254,7 +247,7 @@ def _own_topic(name: str, cluster: Cluster) -> Iterator[Finding]:
         yield Finding("ok", f"topic {name}: partitions: {topic.partitions}, compacted")
 
 
-def _kept_state(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
+def _kept_state(kafka: KafkaAccess, cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     """What a worker would find of each partition."""
     tps = [
         TP(name, number)
@@ -262,16 +255,10 @@ def _kept_state(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
         if name in cluster.topics
         for number in range(cluster.topics[name].partitions)
     ]
-    for tp, ledger in sorted(asyncio.run(_ledgers(settings, tps)).items()):
+    topic = state_topic(settings)
+    log = StateLog(kafka, topic, "check", partitions=cluster.topics[topic].partitions)
+    for tp, ledger in sorted(asyncio.run(log.look(tps)).items()):
         yield Finding(*_found_of(ledger, f"state of {tp.topic}[{tp.partition}]"))
-
-
-async def _ledgers(settings: Settings, tps: Sequence[TP]) -> dict[TP, Ledger]:
-    log = StateLog(settings.bootstrap, state_topic(settings), "check")
-    try:
-        return await log.look(tps)
-    finally:
-        await log.stop()
 
 
 def _found_of(ledger: Ledger, what: str) -> tuple[Level, str]:

@@ -33,6 +33,9 @@ COMMANDS: Final[dict[str, _Entry]] = {
     "replay": _Entry("streams.replay:replay_command", "Recorded events to Kafka."),
     "report": _Entry("streams.report:report_command", "The numbers of recorded events."),
     "check": _Entry("streams.check:check_command", "What is wrong with set-up or recordings."),
+    "create-topics": _Entry(
+        "streams.create_topics:create_topics_command", "The topics of an installation."
+    ),
     "provision": _Entry(
         "streams.provision:provision_command", "Dashboards and alert rules into a Grafana."
     ),
@@ -93,8 +96,8 @@ Examples:
 
 \b
 Exit codes: 0 fine, 1 something found, refused or broken, 2 a wrong option, setting or file,
-3 no Kafka, no topic, no free port or no Grafana, 4 another number of partitions,
-130 interrupted.""",
+3 no Kafka, none that lets us in, no topic, no free port or no Grafana, 4 another number of
+partitions, 130 interrupted.""",
 )
 @click.version_option(package_name="floorwatch", prog_name="floorwatch")
 def main() -> None:
@@ -111,7 +114,8 @@ Examples:
 
 \b
 Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 a wrong option or setting,
-3 no Kafka, no topic or no free port, 4 a source topic with another number of partitions.""",
+3 no Kafka or none that lets us in, a right that is missing, no topic or no free port,
+4 a source topic with another number of partitions.""",
 )
 @click.option("--bootstrap", metavar="HOST:PORT", help="Kafka, in place of the settings'.")
 @click.option(
@@ -159,15 +163,18 @@ def _code_of(fault: Exception) -> int | None:
     from aiokafka.errors import KafkaError  # noqa: PLC0415 # only when something is wrong
 
     from streams.core.policy import BadSetting  # noqa: PLC0415
+    from streams.kafka_admin import BrokerUnreachable, NotAllowed  # noqa: PLC0415
     from streams.local_kafka import KafkaDidNotStart  # noqa: PLC0415
     from streams.sources.recorded import UnreadableFile  # noqa: PLC0415
-    from streams.topics import BrokerUnreachable, TopicMissing  # noqa: PLC0415
+    from streams.topics import TopicMissing  # noqa: PLC0415
 
     if isinstance(fault, BadSetting | UnreadableFile):
         return EXIT_USAGE
     if isinstance(fault, OSError) and fault.filename is not None:
         return EXIT_USAGE
-    if isinstance(fault, KafkaDidNotStart | BrokerUnreachable | TopicMissing | KafkaError):
+    if isinstance(
+        fault, KafkaDidNotStart | BrokerUnreachable | NotAllowed | TopicMissing | KafkaError
+    ):
         return EXIT_NO_KAFKA
     return None
 

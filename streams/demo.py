@@ -28,6 +28,7 @@ from streams.demo_alerts import (
     alerts_beside,
     find_programs,
 )
+from streams.kafka_access import kafka_access
 from streams.leashed import EndedByItself, Leashed
 from streams.local_kafka import LocalKafka
 from streams.parameters import DURATION
@@ -185,10 +186,11 @@ def _run(
         settings = load_settings(None, variables)
         if bootstrap is not None:
             parts.callback(_remove, settings)
+        kafka = kafka_access(settings)
         topics = ensure_topics(settings, PARTITIONS)
         _say("starting the worker")
         running = [parts.enter_context(worker(variables)), *(beside.programs if beside else ())]
-        producer = parts.enter_context(Producer(settings.bootstrap, topics))
+        producer = parts.enter_context(Producer(kafka, topics))
         outlet = Outlet(producer, settings.topics)
         live_ms = _now_ms()
         simulation = _simulation(live_ms, zone, rate=rate, seed=seed)
@@ -411,7 +413,7 @@ def _own_kafka() -> Iterator[str]:
 def _remove(settings: Settings) -> None:
     """Leave somebody else's Kafka as it was."""
     with contextlib.suppress(Exception):
-        remove_topics(settings.bootstrap, [*settings.topics.in_use(), *own_topics(settings)])
+        remove_topics(kafka_access(settings), [*settings.topics.in_use(), *own_topics(settings)])
 
 
 @contextlib.contextmanager

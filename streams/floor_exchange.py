@@ -15,6 +15,7 @@ from streams.core.frame_codec import FrameLog, FrameWriter
 from streams.core.steps import Steps
 from streams.floor_keeper import FloorKeeper
 from streams.floor_log import FloorLog
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class FloorExchange:
     counts for nobody, and what they said last stands until the new owner says something.
 
     Args:
-        bootstrap: `HOST:PORT`, several separated by commas.
+        kafka: the way to Kafka.
         topic: the floor topic; has to be there, compacted.
         owned_epoch: the epoch in which this worker owns a partition; 0 where it does not.
         has_snapshot: whether a snapshot of that epoch has been written.
@@ -46,13 +47,13 @@ class FloorExchange:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess,
         topic: str,
         *,
         owned_epoch: Callable[[TP], int],
         has_snapshot: Callable[[TP], bool],
     ) -> None:
-        self._log = FloorLog(bootstrap, topic, self._take)
+        self._log = FloorLog(kafka, topic, self._take)
         self._owned_epoch = owned_epoch
         self._has_snapshot = has_snapshot
         self._epochs: dict[TP, int] = {}

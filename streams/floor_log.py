@@ -7,15 +7,16 @@ know it yet stand beside those of the new one and can be told from them.
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.backoff import Backoff
 from streams.closing import close
+from streams.kafka_access import KafkaAccess
 from streams.own_producer import OwnProducer
 from streams.reader import TP
 
@@ -35,10 +36,9 @@ class FloorLog:
     """The floor topic as one worker reads and writes it.
 
     Args:
-        bootstrap: `HOST:PORT`, several separated by commas.
+        kafka: the way to Kafka.
         topic: has to be there, compacted.
         take: gets every record, in the order of the log; after a cut from the broker maybe again.
-        security: further arguments of every aiokafka client, such as `security_protocol`.
 
     Attributes:
         is_read: whether the topic has been read to where it ended when reading began.
@@ -48,19 +48,17 @@ class FloorLog:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess,
         topic: str,
         take: Take,
-        *,
-        security: Mapping[str, Any] | None = None,
     ) -> None:
         self.is_read = False
         self.heard_at: float | None = None
         self.arrived = asyncio.Event()
         self._topic = topic
         self._take = take
-        self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
-        self._producer = OwnProducer(self._client)
+        self._kafka = kafka
+        self._producer = OwnProducer(kafka)
         self._keys: dict[TP, dict[int, set[str]]] = {}
 
     async def stop(self) -> None:
@@ -109,7 +107,9 @@ class FloorLog:
             await backoff.wait()
 
     async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=100, **self._client)
+        consumer = AIOKafkaConsumer(
+            enable_auto_commit=False, fetch_max_wait_ms=100, **self._kafka.client
+        )
         try:
             async with asyncio.timeout(SILENT_WITHIN_S) as patience:
                 await consumer.start()

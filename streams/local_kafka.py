@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Final, Self
 
 from streams import leash
+from streams.kafka_access import KafkaAccess
 from streams.user_cache import user_cache
 
 KAFKA_VERSION: Final = "4.3.1"
 LOCK_FILE: Final = Path(__file__).with_name("local_kafka.lock")
 
+HOST: Final = "127.0.0.1"
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = leash.PATIENCE_S + 5.0
 PORT_TRIES: Final = 5
@@ -114,6 +116,10 @@ class LocalKafka:
         properties: broker properties that are added to ours or replace them.
         beside: the first node of a cluster, started before, which this one joins as its second
             broker.
+        listeners: further listeners, name to Kafka's security protocol (`SASL_SSL`); *properties*
+            say the rest of each, and `at` where it listens.
+        format_options: further options of the tool that makes the folder of records, such as those
+            that add users.
         proxies: ports of proxies in front of the broker. For each there is a listener that sends
             its clients to the proxy's port; `behind` says where it really listens.
         tell: called with a line for a person before each step that takes a while.
@@ -128,6 +134,8 @@ class LocalKafka:
         cache_dir: Path | None = None,
         properties: Mapping[str, str] | None = None,
         beside: "LocalKafka | None" = None,
+        listeners: Mapping[str, str] | None = None,
+        format_options: Sequence[str] = (),
         proxies: Sequence[int] = (),
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -138,6 +146,8 @@ class LocalKafka:
         self._properties = dict(properties or {})
         self._beside = beside
         self._cluster: str = _cluster_id() if beside is None else beside._cluster
+        self._listeners = dict(listeners or {})
+        self._format_options = tuple(format_options)
         self._proxies = tuple(proxies)
         self._tell = tell
         self._folder: Path | None = None
@@ -158,7 +168,7 @@ class LocalKafka:
         """`HOST:PORT` for clients. Known from the first start on, and the same after a restart."""
         if self._ports is None:
             raise RuntimeError("LocalKafka has no address before it is started")
-        return f"127.0.0.1:{self._ports[0]}"
+        return f"{HOST}:{self._ports[0]}"
 
     def behind(self, proxy: int) -> int:
         """The port to which the proxy on port *proxy* has to forward; known once started."""
@@ -166,6 +176,18 @@ class LocalKafka:
             raise RuntimeError("LocalKafka has no address before it is started")
         _, _, *behind = self._ports
         return behind[self._proxies.index(proxy)]
+
+    def at(self, listener: str) -> str:
+        """`HOST:PORT` of a further *listener*; known once started."""
+        if self._ports is None:
+            raise RuntimeError("LocalKafka has no address before it is started")
+        port = self._ports[2 + len(self._proxies) + list(self._listeners).index(listener)]
+        return f"{HOST}:{port}"
+
+    @property
+    def access(self) -> KafkaAccess:
+        """The way to it for our own clients."""
+        return KafkaAccess(self.bootstrap)
 
     @property
     def running(self) -> bool:
@@ -254,12 +276,12 @@ class LocalKafka:
         return self._folder
 
     def _free_ports(self) -> tuple[int, ...]:
-        """A port for the broker, one for the controller, one behind each proxy."""
+        """A port for the broker, the controller, behind each proxy, for each further listener."""
         asked = self._asked_port
         first = free_port(PORTS if asked is None else range(asked, asked + 1))
-        return (first, *free_ports(1 + len(self._proxies), {first}))
+        return (first, *free_ports(1 + len(self._proxies) + len(self._listeners), {first}))
 
-    def _configure(self, folder: Path, broker: int, controller: int, *behind: int) -> None:
+    def _configure(self, folder: Path, broker: int, controller: int, *others: int) -> None:
         ours = {"PLAINTEXT": broker}
         roles: Mapping[str, str] = {}
         if self._beside is None:
@@ -267,17 +289,26 @@ class LocalKafka:
         else:
             _, controller, *_ = self._beside._ports or (0, 0)
             roles = {"process.roles": "broker", "node.id": "2"}
+        behind = others[: len(self._proxies)]
         proxied = {f"PROXY{number}": port for number, port in enumerate(behind)}
-        protocols = "".join(f",{name}:PLAINTEXT" for name in proxied)
+        further = dict(zip(self._listeners, others[len(behind) :], strict=True))
+        protocols = "".join(
+            f",{name}:{protocol}"
+            for name, protocol in {**dict.fromkeys(proxied, "PLAINTEXT"), **self._listeners}.items()
+        )
         settings = {
             **PROPERTIES,
             **roles,
             "listener.security.protocol.map": PROPERTIES["listener.security.protocol.map"]
             + protocols,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": _listeners((ours | proxied).items()),
+            "listeners": _listeners((ours | proxied | further).items()),
             "advertised.listeners": _listeners(
-                zip(["PLAINTEXT", *proxied], (broker, *self._proxies), strict=True)
+                {
+                    "PLAINTEXT": broker,
+                    **dict(zip(proxied, self._proxies, strict=True)),
+                    **further,
+                }.items()
             ),
             "log.dirs": f"{folder}/records",
             **self._properties,
@@ -307,6 +338,7 @@ class LocalKafka:
                         self._cluster,
                         "-c",
                         properties,
+                        *self._format_options,
                     ],
                     cwd=folder,
                     env=surroundings,

@@ -6,11 +6,12 @@ this module touches what aiokafka keeps to itself; `tests/processors` holds it t
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from streams.kafka_access import KafkaAccess
 
 MAX_REQUEST_BYTES: Final = 1_000_000
 STOP_WITHIN_S: Final = 2.0
@@ -22,11 +23,11 @@ class OwnProducer:
     After an error it has to be stopped: an idempotent producer does not recover by itself.
 
     Args:
-        client: arguments of an aiokafka client, such as `bootstrap_servers`.
+        kafka: the way to Kafka.
     """
 
-    def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = client
+    def __init__(self, kafka: KafkaAccess) -> None:
+        self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
 
@@ -63,7 +64,7 @@ class OwnProducer:
             acks="all",
             enable_idempotence=True,
             max_request_size=MAX_REQUEST_BYTES,
-            **self._client,
+            **self._kafka.client,
         )
         try:
             await producer.start()

@@ -16,12 +16,19 @@ from functools import partial
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.partitioner import murmur2
 
+from streams.kafka_access import KafkaAccess
+from streams.kafka_admin import NotAllowed, unreachable
 from streams.settings import Topics
 from streams.sources.routing import CALLS, CHATS, QUEUES
-from streams.topics import Topic, unreachable
+from streams.topics import Topic
 
 BATCH_BYTES: Final = 256 * 1024
 MAX_BATCHES_UNDER_WAY: Final = 64
@@ -47,7 +54,7 @@ class Producer:
     sent yet is dropped.
 
     Args:
-        bootstrap: `HOST:PORT`, several separated by commas.
+        kafka: the way to Kafka.
         topics: where to send to; the number of partitions decides where a key belongs.
 
     Attributes:
@@ -55,16 +62,17 @@ class Producer:
         refused: records that Kafka will not take, by reason; a reason holds for a whole batch.
     """
 
-    def __init__(self, bootstrap: str, topics: Mapping[str, Topic]) -> None:
+    def __init__(self, kafka: KafkaAccess, topics: Mapping[str, Topic]) -> None:
         self.acknowledged = 0
         self.refused: Counter[str] = Counter()
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._partitions = {name: topic.partitions for name, topic in topics.items()}
         self._filling: dict[_Place, Any] = {}
         self._hashes: dict[bytes, int] = {}
         self._under_way = 0
         self._changed = threading.Condition()
         self._failure: Exception | None = None
+        self._failing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop
         self._producer: AIOKafkaProducer
         self._over: asyncio.Event
@@ -76,7 +84,7 @@ class Producer:
         """Connect.
 
         Raises:
-            BrokerUnreachable: no Kafka answers.
+            BrokerUnreachable: no Kafka answers, or it lets nobody in.
         """
         self._thread.start()
         self._is_up.wait()
@@ -97,6 +105,7 @@ class Producer:
 
         Raises:
             BrokerUnreachable: Kafka has stopped answering.
+            NotAllowed: this user may not write there.
         """
         hashed = self._hashes.get(key)
         if hashed is None:
@@ -108,6 +117,7 @@ class Producer:
 
         Raises:
             BrokerUnreachable: Kafka has stopped answering.
+            NotAllowed: this user may not write there.
         """
         for partition in range(self._partitions[topic]):
             self._append((topic, partition), None, value, timestamp_ms)
@@ -117,6 +127,7 @@ class Producer:
 
         Raises:
             BrokerUnreachable: Kafka has stopped answering.
+            NotAllowed: this user may not write there.
         """
         filling, self._filling = self._filling, {}
         for place, batch in filling.items():
@@ -127,6 +138,7 @@ class Producer:
 
         Raises:
             BrokerUnreachable: Kafka has stopped answering.
+            NotAllowed: this user may not write there.
         """
         self.push()
         with self._changed:
@@ -172,11 +184,11 @@ class Producer:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
             acks="all",
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=PATIENCE_MS,
+            **self._kafka.client,
         )
         senders = []
         try:
@@ -188,7 +200,7 @@ class Producer:
             self._is_up.set()
             await self._over.wait()
         except (KafkaError, OSError) as exc:
-            self._fail(exc)
+            await self._fail(exc)
         finally:
             self._is_up.set()
             for sender in senders:
@@ -204,15 +216,15 @@ class Producer:
             try:
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
             except KafkaError as exc:
-                self._fail(exc)
+                await self._fail(exc, topic)
                 return
-            sent.add_done_callback(partial(self._settle, batch.record_count()))
+            sent.add_done_callback(partial(self._settle, topic, batch.record_count()))
 
-    def _settle(self, count: int, sent: asyncio.Future[Any]) -> None:
+    def _settle(self, topic: str, count: int, sent: asyncio.Future[Any]) -> None:
         error = None if sent.cancelled() else sent.exception()
         refusal = _REFUSALS.get(type(error)) if error is not None else None
         if error is not None and refusal is None:
-            self._fail(error)
+            self._failing = self._loop.create_task(self._fail(error, topic))
             return
         with self._changed:
             if refusal is None:
@@ -222,10 +234,15 @@ class Producer:
             self._under_way -= 1
             self._changed.notify_all()
 
-    def _fail(self, error: BaseException) -> None:
+    async def _fail(self, error: BaseException, topic: str = "") -> None:
+        failure: Exception
+        if isinstance(error, TopicAuthorizationFailedError):
+            failure = NotAllowed(f"this user may not Write the topic {topic!r}")
+        else:
+            failure = await unreachable(self._kafka, error)
         with self._changed:
             if self._failure is None:
-                self._failure = unreachable(self._bootstrap, error)
+                self._failure = failure
             self._changed.notify_all()
 
 
@@ -258,6 +275,7 @@ class Outlet:
 
         Raises:
             BrokerUnreachable: Kafka has stopped answering.
+            NotAllowed: this user may not write there.
         """
         timestamp_ms = max(0, timestamp_ms)
         if topic is not None and key is not None:

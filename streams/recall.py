@@ -10,7 +10,8 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.closing import close
-from streams.topics import TopicMissing, how_to_create, look
+from streams.kafka_access import KafkaAccess
+from streams.topics import require_topics
 
 
 class Kept(NamedTuple):
@@ -21,7 +22,7 @@ class Kept(NamedTuple):
 
 
 @contextlib.contextmanager
-def recalled(bootstrap: str, topics: Iterable[str]) -> Iterator[list[Iterator[Kept]]]:
+def recalled(kafka: KafkaAccess, topics: Iterable[str]) -> Iterator[list[Iterator[Kept]]]:
     """The records of each partition of *topics*, up to its present end.
 
     They can be taken in any order, each as far as is wanted: of one that is not taken from, no more
@@ -30,17 +31,15 @@ def recalled(bootstrap: str, topics: Iterable[str]) -> Iterator[list[Iterator[Ke
     Raises:
         BrokerUnreachable: no Kafka answers.
         TopicMissing: a topic is not there.
+        NotAllowed: this user may not read one.
     """
     names = tuple(topics)
-    there = look(bootstrap, names).topics
-    for name in names:
-        if name not in there:
-            raise TopicMissing(how_to_create(name, bootstrap))
+    there = require_topics(kafka, names).topics
     parts = [
         TopicPartition(name, number) for name in names for number in range(there[name].partitions)
     ]
     with asyncio.Runner() as runner:
-        consumer = runner.run(_consumer(bootstrap))
+        consumer = runner.run(_consumer(kafka))
         try:
             ends = runner.run(_ends(consumer, parts))
             yield [_records(runner, consumer, part, ends[part]) for part in parts]
@@ -48,10 +47,8 @@ def recalled(bootstrap: str, topics: Iterable[str]) -> Iterator[list[Iterator[Ke
             runner.run(close(consumer))
 
 
-async def _consumer(bootstrap: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+async def _consumer(kafka: KafkaAccess) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **kafka.client)
 
 
 async def _ends(

@@ -11,13 +11,13 @@ import hashlib
 import itertools
 import logging
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streams.backoff import Backoff
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
@@ -76,12 +76,11 @@ class RejectedRecords:
     jitter, and `room` holds back whoever would add more.
 
     Args:
-        bootstrap: `HOST:PORT`, several separated by commas.
+        kafka: the way to Kafka.
         topic: has to be there; its `max.message.bytes` should be its sources' plus `SPARE_BYTES`.
         source_max_bytes: the largest record that the sources' topics take.
         max_records: `room` waits while so many are not acknowledged,
         max_bytes: or so many bytes of them.
-        security: further arguments of an aiokafka client, such as `security_protocol`.
 
     Attributes:
         written: how many records were acknowledged.
@@ -90,13 +89,12 @@ class RejectedRecords:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess,
         topic: str,
         *,
         source_max_bytes: int = KAFKA_MAX_RECORD_BYTES,
         max_records: int = 2_000,
         max_bytes: int = 64 << 20,
-        security: Mapping[str, Any] | None = None,
     ) -> None:
         self.written = 0
         self.truncated = 0
@@ -104,11 +102,10 @@ class RejectedRecords:
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._producer_options = {
-            "bootstrap_servers": bootstrap,
+            **kafka.client,
             "acks": "all",
             "enable_idempotence": True,
             "max_request_size": source_max_bytes + SPARE_BYTES,
-            **(security or {}),
         }
         self._serials = itertools.count()
         self._unsent: deque[_Rejected] = deque()

@@ -18,6 +18,7 @@ from schemas.codec import encode
 from schemas.events import SourceAlive
 from schemas.instants import write_instant
 from streams.core.durations import write_duration
+from streams.kafka_access import kafka_access
 from streams.parameters import (
     FILE,
     SPEED,
@@ -272,9 +273,10 @@ def replay_command(
         )
     until_ms = None if until is None else read_moment(until, zone)
     settings = settings_of(settings_file, bootstrap)
+    kafka = kafka_access(settings)
     topics = ensure_topics(settings, partitions, any_time=True)
     began_s = time.monotonic()
-    with Producer(settings.bootstrap, topics) as producer:
+    with Producer(kafka, topics) as producer:
         outlet = Outlet(producer, settings.topics)
         if follow:
             _follow(recording, outlet)

@@ -29,6 +29,7 @@ from streams.core.reporting import (
     Timed,
     visit_line,
 )
+from streams.kafka_access import kafka_access
 from streams.parameters import (
     DURATION,
     FILE,
@@ -301,7 +302,7 @@ def _parts(
     if given["bootstrap"]:
         from streams.recall import recalled  # noqa: PLC0415 # files need no Kafka client
 
-        with recalled(settings.bootstrap, settings.topics.in_use()) as partitions:
+        with recalled(kafka_access(settings), settings.topics.in_use()) as partitions:
             yield [_timed(records, decoder, lateness_ms, left_out) for records in partitions]
     elif given["files"]:
         hint = "; `floorwatch check FILE` says where"

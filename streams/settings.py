@@ -31,6 +31,7 @@ from streams.core.readers import (
     several_of,
     whole,
 )
+from streams.kafka_settings import KafkaSettings, read_kafka
 from streams.settings_file import SettingsFile, read_yaml
 
 PREFIX: Final = "FLOORWATCH_"
@@ -72,6 +73,7 @@ class Settings:
     Attributes:
         name: the installation, a prefix of consumer group, internal topics and dashboard ids.
         bootstrap: `HOST:PORT` of one or more brokers, comma-separated.
+        kafka: how the connection to them is secured.
         instance_id: the worker's static membership in its group; None for none.
         port: 0 takes a free one.
         alertmanager: address of an Alertmanager whose alerts the wall shows; None for none.
@@ -84,6 +86,7 @@ class Settings:
 
     name: str = "floorwatch"
     bootstrap: str = "localhost:9092"
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
     topics: Topics = field(default_factory=Topics)
     clock: Literal["wall", "event"] = "wall"
     host: str = "127.0.0.1"
@@ -176,7 +179,7 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
 """Each key that has one value: the field that it fills and how it is read."""
 
 TOPICS: Final = ("calls", "chats", "queues")
-KEYS: Final = (*READERS, "topics", "sources", "policy")
+KEYS: Final = (*READERS, "kafka", "topics", "sources", "policy")
 
 
 def load_settings(
@@ -226,6 +229,7 @@ def _settings(tree: Mapping[str, object]) -> Settings:
     }
     return Settings(
         **values,
+        kafka=read_kafka(parts.get("kafka")),
         topics=_topics(parts.get("topics")),
         source_intervals_ms=_source_intervals(parts.get("sources")),
         policy=read_policy(parts.get("policy"), formulas=FORMULA_IDS),

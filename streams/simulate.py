@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, cast
 
 import click
 
+from streams.kafka_access import kafka_access
 from streams.parameters import (
     DURATION,
     SPEED,
@@ -129,8 +130,9 @@ def simulate_command(
             cast(BinaryIO, file).writelines(lines(simulation.run()))
         return 0
     settings = settings_of(settings_file, bootstrap)
+    kafka = kafka_access(settings)
     topics = ensure_topics(settings, partitions, any_time=True)
-    with Producer(settings.bootstrap, topics) as producer:
+    with Producer(kafka, topics) as producer:
         outlet = Outlet(producer, settings.topics)
         play(simulation, outlet, live_ms)
         if speed is not None:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from streams.backoff import Backoff
 from streams.closing import close
+from streams.kafka_access import KafkaAccess
 from streams.ledger import Ledger, claim_key, of_partitions
 from streams.own_producer import OwnProducer
 from streams.reader import TP
@@ -28,29 +29,30 @@ class StateLog:
     """The state topic as one worker reads and writes it.
 
     Args:
-        bootstrap: `HOST:PORT`, several separated by commas.
+        kafka: the way to Kafka.
         topic: has to be there, compacted.
         member: this worker's name in claims; no other worker ever has the same.
         announce: tells all others of the epochs that are about to be claimed, so that no owner
             is replaced without a way to know.
-        security: further arguments of every aiokafka client, such as `security_protocol`.
+        partitions: of the topic, where they are known; else the producer asks for them, which is
+            allowed only to those who may write.
     """
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess,
         topic: str,
         member: str,
         *,
         announce: Callable[[Mapping[TP, int]], Awaitable[None]] | None = None,
-        security: Mapping[str, Any] | None = None,
+        partitions: int = 0,
     ) -> None:
         self._announce = announce
         self.member = member
         self._topic = topic
-        self._client: dict[str, Any] = {"bootstrap_servers": bootstrap, **(security or {})}
-        self._producer = OwnProducer(self._client)
-        self._partitions = 0
+        self._kafka = kafka
+        self._producer = OwnProducer(kafka)
+        self._partitions = partitions
 
     async def stop(self) -> None:
         """Disconnect; what is not acknowledged by then never was."""
@@ -117,7 +119,8 @@ class StateLog:
         Raises:
             KafkaError: the broker cannot be reached.
         """
-        await self._connected()
+        if not self._partitions:
+            await self._connected()
         ledgers = {tp: Ledger() for tp in tps}
         async with _patience() as patience, self._reading(ledgers) as consumer:
             ends = await consumer.end_offsets(consumer.assignment())
@@ -172,7 +175,7 @@ class StateLog:
         consumer = AIOKafkaConsumer(
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
-            **self._client,
+            **self._kafka.client,
         )
         try:
             await consumer.start()

@@ -5,15 +5,24 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import NewTopic
+from aiokafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from streams.kafka_access import KafkaAccess
+from streams.kafka_admin import admin
 
 KEEP_EVERYTHING: Final[Mapping[str, str]] = {"retention.ms": "-1", "retention.bytes": "-1"}
 """Recorded events carry the timestamps of their day: with a retention they would go at once."""
 
 
 def create_topics(
-    bootstrap: str,
+    kafka: KafkaAccess,
     topics: Mapping[str, int],
     config: Mapping[str, str] | None = None,
     *,
@@ -24,41 +33,52 @@ def create_topics(
     Blocks; from asyncio, use `asyncio.to_thread`. A topic that exists is left as it is.
 
     Args:
-        bootstrap: `HOST:PORT` of any Kafka.
+        kafka: the way to any Kafka.
         topics: name to number of partitions.
         config: topic settings that are added to `KEEP_EVERYTHING` or replace its values.
         replication_factor: copies of each partition, itself included.
 
     Raises:
-        aiokafka.errors.KafkaError: Kafka cannot be reached, or refuses a topic.
+        KafkaError: Kafka refuses a topic.
+        BrokerUnreachable: Kafka cannot be reached.
     """
     settings = {**KEEP_EVERYTHING, **(config or {})}
 
-    async def create() -> None:
+    async def create() -> KafkaError | None:
         new = [
             NewTopic(name, partitions, replication_factor, topic_configs=settings)
             for name, partitions in topics.items()
         ]
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-        try:
-            await admin.start()
-            response = await admin.create_topics(new)
+        async with admin(kafka) as client:
+            response = await client.create_topics(new)
             for name, code, *text in response.topic_errors:
                 if code not in (NoError.errno, TopicAlreadyExistsError.errno):
-                    raise for_code(code)(f"topic {name}: {text[0] if text else ''}")
-            while not _led(await admin.describe_topics(list(topics))):  # noqa: ASYNC110 - theirs
+                    return _refusal(name, code, text[0] if text else "")
+            while not _led(await client.describe_topics(list(topics))):  # noqa: ASYNC110 - theirs
                 await asyncio.sleep(0.02)
-        finally:
-            await admin.close()
+        return None
 
     # A thread of its own, so that a caller within a running event loop may block on it too.
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, create()).result()
+        refusal = thread.submit(asyncio.run, create()).result()
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(name: str, code: int, text: str | None) -> KafkaError:
+    if code == TopicAuthorizationFailedError.errno:
+        text = "this user may not create it: it needs the operation Create on it"
+    refusal: KafkaError = for_code(code)(f"topic {name}: {text or ''}")
+    return refusal
 
 
 def _led(descriptions: list[Any]) -> bool:
+    """Whether each has its leaders; of one that this user may not see, nobody says."""
     return all(
-        topic["error_code"] == NoError.errno
-        and all(partition["leader"] >= 0 for partition in topic["partitions"])
+        topic["error_code"] == TopicAuthorizationFailedError.errno
+        or (
+            topic["error_code"] == NoError.errno
+            and all(partition["leader"] >= 0 for partition in topic["partitions"])
+        )
         for topic in descriptions
     )

@@ -10,8 +10,14 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any, Final, NamedTuple
 
-from aiokafka.errors import KafkaConnectionError, NoError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    NoError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import (
@@ -56,9 +62,7 @@ async def identities(client: Any, names: Iterable[str]) -> Mapping[str, TopicIde
         KafkaError: it does not answer.
     """
     asked = sorted(names)
-    node = client.get_random_node()
-    if node is None:
-        raise KafkaConnectionError("no broker is known")
+    node = _some_node(client)
     try:
         answer = await client.send(node, _IdentityRequest(asked))
         topics = [
@@ -72,6 +76,47 @@ async def identities(client: Any, names: Iterable[str]) -> Mapping[str, TopicIde
         for error, name, id_, parts in topics
         if error == NoError.errno
     }
+
+
+async def topic_operations(client: Any, names: Iterable[str]) -> Mapping[str, int]:  # noqa: ANN401 # aiokafka has no types
+    """Ask which operations on the topics *names* are allowed: a bit each, by Kafka's own numbers.
+
+    0 for a topic that is hidden; one that is not there is left out.
+
+    Raises:
+        KafkaError: the broker does not answer.
+        NotImplementedError: it is too old to say.
+    """
+    answer = await client.send(_some_node(client), _IdentityRequest(sorted(names), operations=True))
+    return {
+        name: operations if error == NoError.errno else 0
+        for error, name, *_, operations, _tags in answer.topics
+        if error in (NoError.errno, TopicAuthorizationFailedError.errno)
+    }
+
+
+async def group_operations(client: Any, node: int, name: str) -> int | None:  # noqa: ANN401 # aiokafka has no types
+    """Ask *node*, the coordinator of the group *name*, which operations on it are allowed.
+
+    None where it cannot say now.
+
+    Raises:
+        GroupAuthorizationFailedError: not even to describe it.
+        KafkaError: the broker does not answer.
+        NotImplementedError: it is too old to say.
+    """
+    answer = await client.send(node, _GroupRequest(name))
+    [(error, *_, operations)] = answer.groups
+    if error == GroupAuthorizationFailedError.errno:
+        raise GroupAuthorizationFailedError(name)
+    return operations if error == NoError.errno else None
+
+
+def _some_node(client: Any) -> Any:  # noqa: ANN401 # aiokafka has no types
+    node = client.get_random_node()
+    if node is None:
+        raise KafkaConnectionError("no broker is known")
+    return node
 
 
 _NO_ID: Final = bytes(16)
@@ -153,10 +198,30 @@ class _IdentityRequestStruct(RequestStruct):  # type: ignore[misc, unused-ignore
 class _IdentityRequest(Request[_IdentityRequestStruct]):  # type: ignore[misc, unused-ignore] # aiokafka has no types
     API_KEY = 3
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], *, operations: bool = False) -> None:
         self._names = names
+        self._operations = operations
 
     def build(self, request_struct_class: type[_IdentityRequestStruct]) -> _IdentityRequestStruct:
         no_tags: dict[int, bytes] = {}
         asked = [(_NO_ID, name, no_tags) for name in self._names]
-        return request_struct_class(asked, False, False, no_tags)
+        return request_struct_class(asked, False, self._operations, no_tags)
+
+
+class _GroupRequestStruct(DescribeGroupsRequest_v3):  # type: ignore[misc, unused-ignore] # aiokafka has no types
+    """aiokafka's own, which reads the answer as one without the operations."""
+
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+    SCHEMA = DescribeGroupsRequest_v3.SCHEMA
+
+
+class _GroupRequest(Request[_GroupRequestStruct]):  # type: ignore[misc, unused-ignore] # aiokafka has no types
+    API_KEY = 15
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def build(self, request_struct_class: type[_GroupRequestStruct]) -> _GroupRequestStruct:
+        return request_struct_class([self._name], True)

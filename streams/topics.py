@@ -6,15 +6,16 @@ Apart from `streams.transport`, so that a command that only sends records loads 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, NoError
+from aiokafka.errors import KafkaError, NoError, TopicAuthorizationFailedError
 
+from streams.kafka_access import KafkaAccess, kafka_access
+from streams.kafka_admin import NotAllowed, admin
 from streams.settings import Settings
 from streams.topic_creation import create_topics
 
@@ -36,7 +37,9 @@ Less than the allowed lateness, so that one wrong clock makes nobody else's even
 
 _WITHOUT_LIMIT: Final = (1 << 63) - 1
 _AHEAD_LIMITS: Final = ("message.timestamp.after.max.ms", "message.timestamp.difference.max.ms")
-_COPIES: Final = 3
+COPIES: Final = 3
+"""Of each partition of a topic that we create, where there are so many brokers."""
+
 _ANY_TIME: Final[Mapping[str, str]] = {
     # Nothing is decided by these timestamps, and a worker whose clock is wrong must not stop.
     "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
@@ -47,10 +50,6 @@ _COMPACTED: Final[Mapping[str, str]] = {
     "min.cleanable.dirty.ratio": "0.1",
     "segment.bytes": str(64 << 20),
 }
-
-
-class BrokerUnreachable(RuntimeError):
-    """No Kafka answers at the given address, or it has stopped answering."""
 
 
 class TopicMissing(RuntimeError):
@@ -64,10 +63,12 @@ class Topic:
     Attributes:
         partitions: how many.
         settings: its settings by name; empty when this user may not see them.
+        copies: of each partition, itself included; where they differ, the fewest.
     """
 
     partitions: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    copies: int = 1
 
     @property
     def retention_ms(self) -> int | None:
@@ -113,10 +114,25 @@ class Cluster:
     Attributes:
         brokers: how many there are.
         topics: those asked for that are there.
+        hidden: those of which this user may not know whether they are there.
     """
 
     brokers: int
     topics: Mapping[str, Topic]
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A topic as floorwatch would make it.
+
+    Attributes:
+        partitions: how many.
+        settings: those that it would set itself.
+    """
+
+    partitions: int
+    settings: Mapping[str, str]
 
 
 def rejected_topic(settings: Settings) -> str:
@@ -139,13 +155,94 @@ def own_topics(settings: Settings) -> tuple[str, ...]:
     return rejected_topic(settings), state_topic(settings), floor_topic(settings)
 
 
-def look(bootstrap: str, names: Iterable[str]) -> Cluster:
-    """The cluster at *bootstrap*, with those topics of *names* that are there.
+def look(kafka: KafkaAccess, names: Iterable[str]) -> Cluster:
+    """The cluster that *kafka* leads to, with those topics of *names* that are there.
 
     Raises:
+        BrokerUnreachable: no Kafka answers, or it lets nobody in.
+    """
+    return asyncio.run(_look(kafka, list(names)))
+
+
+def plans(
+    settings: Settings,
+    partitions: int,
+    *,
+    there: Mapping[str, Topic],
+    any_time: bool = False,
+    retention_ms: int = KEEPS_ALL,
+    min_insync_replicas: int | None = None,
+) -> dict[str, Plan]:
+    """Every topic of an installation as it is to be made: those in use and its own.
+
+    Where events are live, what is stamped more than `MAX_AHEAD_MS` ahead of the broker's clock is
+    refused: it would move its partition's arrival, and make all that comes after it late until that
+    time has come. What was stamped long ago is taken: recorded events carry the times of their day.
+
+    Args:
+        settings: name the topics.
+        partitions: of each topic in use.
+        there: the topics that exist: the state has as many partitions as the largest source.
+        any_time: take records of days to come, too, as recordings and simulations may have them.
+        retention_ms: how old records of events, and rejected ones, may become; `KEEPS_ALL` for any
+            age.
+        min_insync_replicas: how many copies have to have a record before it counts as written; None
+            for what the brokers say.
+    """
+    every = {
+        **({} if min_insync_replicas is None else {"min.insync.replicas": str(min_insync_replicas)})
+    }
+    kept = {**every, "retention.ms": str(retention_ms), "retention.bytes": str(KEEPS_ALL)}
+    ahead_ms = _WITHOUT_LIMIT if any_time else MAX_AHEAD_MS
+    events = {
+        **kept,
+        "cleanup.policy": "delete",
+        "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
+        "message.timestamp.after.max.ms": str(ahead_ms),
+    }
+    sources = settings.topics.in_use()
+    most = max([there[name].partitions if name in there else partitions for name in sources])
+    rejected = {**kept, **_ANY_TIME, "max.message.bytes": str(REJECTED_BYTES)}
+    return {
+        **{name: Plan(partitions, events) for name in sources},
+        rejected_topic(settings): Plan(1, {**rejected, "cleanup.policy": "delete"}),
+        state_topic(settings): Plan(most, {**every, **_ANY_TIME, **_COMPACTED}),
+        floor_topic(settings): Plan(1, {**every, **_ANY_TIME, **_COMPACTED}),
+    }
+
+
+def make(
+    kafka: KafkaAccess,
+    cluster: Cluster,
+    planned: Mapping[str, Plan],
+    *,
+    copies: int | None = None,
+) -> list[str]:
+    """Make those topics that *cluster* has not; their names.
+
+    Args:
+        kafka: the way there.
+        cluster: what is there. A topic that is hidden from this user is left alone.
+        planned: how each is to be.
+        copies: of each partition; None for three, or as many as there are brokers.
+
+    Raises:
+        TopicMissing: one cannot be created; the text says why.
         BrokerUnreachable: no Kafka answers.
     """
-    return asyncio.run(_look(bootstrap, list(names)))
+    made = []
+    for name, plan in planned.items():
+        if name in cluster.topics or name in cluster.hidden:
+            continue
+        factor = copies or min(COPIES, cluster.brokers)
+        try:
+            create_topics(kafka, {name: plan.partitions}, plan.settings, replication_factor=factor)
+        except KafkaError as refused:
+            raise TopicMissing(
+                f"cannot create {name!r} at {kafka.bootstrap}: {refused}"
+            ) from refused
+        made.append(name)
+    return made
 
 
 def ensure_topics(
@@ -153,40 +250,29 @@ def ensure_topics(
 ) -> Mapping[str, Topic]:
     """The topics in use, and those of the installation itself, created where they are missing.
 
-    What is created keeps its records for ever and takes those of any day that was: recorded events
-    carry the timestamps of their day. Where events are live, what is stamped more than
-    `MAX_AHEAD_MS` ahead of the broker's clock is refused: it would move its partition's arrival,
-    and make all that comes after it late until that time has come.
+    What is created keeps its records for ever.
 
     Args:
-        settings: name the topics and the broker.
+        settings: name the topics and the way there.
         partitions: of each topic that is created; 0 creates none.
-        any_time: take records of days to come, too, as recordings and simulations may have them.
+        any_time: as in `plans`.
 
     Raises:
         BrokerUnreachable: no Kafka answers.
         TopicMissing: one is not there and none is to be created.
+        NotAllowed: this user may not use one.
     """
-    wanted = settings.topics.in_use()
-    bootstrap = settings.bootstrap
-    cluster = look(bootstrap, wanted)
-    missing = {name: partitions for name in wanted if name not in cluster.topics}
+    kafka, wanted = kafka_access(settings), settings.topics.in_use()
+    cluster = look(kafka, [*wanted, *own_topics(settings)])
+    _require_seen(cluster, wanted)
+    missing = [name for name in wanted if name not in cluster.topics]
     if not partitions:
         for name in missing:
-            raise TopicMissing(how_to_create(name, bootstrap))
-        return cluster.topics
-    copies = min(_COPIES, cluster.brokers)
-    ages = {
-        "message.timestamp.before.max.ms": str(_WITHOUT_LIMIT),
-        "message.timestamp.after.max.ms": str(_WITHOUT_LIMIT if any_time else MAX_AHEAD_MS),
-    }
-    try:
-        if missing:
-            create_topics(bootstrap, missing, ages, replication_factor=copies)
-    except KafkaError as refused:
-        raise TopicMissing(f"cannot create topics at {bootstrap}: {refused}") from refused
-    ensure_own_topics(settings)
-    return look(bootstrap, wanted).topics if missing else cluster.topics
+            raise TopicMissing(how_to_create(name, kafka.bootstrap))
+    else:
+        make(kafka, cluster, plans(settings, partitions, there=cluster.topics, any_time=any_time))
+    there = look(kafka, wanted).topics if missing else cluster.topics
+    return {name: there[name] for name in wanted}
 
 
 def ensure_own_topics(settings: Settings) -> None:
@@ -196,28 +282,38 @@ def ensure_own_topics(settings: Settings) -> None:
         BrokerUnreachable: no Kafka answers.
         TopicMissing: one is not there and cannot be created.
     """
-    bootstrap = settings.bootstrap
-    own = {
-        rejected_topic(settings): {"max.message.bytes": str(REJECTED_BYTES)},
-        state_topic(settings): _COMPACTED,
-        floor_topic(settings): _COMPACTED,
-    }
-    cluster = look(bootstrap, [*own, *settings.topics.in_use()])
-    sources = [each.partitions for name, each in cluster.topics.items() if name not in own]
-    copies = min(_COPIES, cluster.brokers)
-    for topic, keeps in own.items():
-        if topic in cluster.topics:
-            continue
-        partitions = max(sources, default=1) if topic == state_topic(settings) else 1
-        try:
-            create_topics(
-                bootstrap, {topic: partitions}, {**_ANY_TIME, **keeps}, replication_factor=copies
+    kafka, own = kafka_access(settings), own_topics(settings)
+    cluster = look(kafka, [*own, *settings.topics.in_use()])
+    planned = plans(settings, 1, there=cluster.topics)
+    make(kafka, cluster, {name: planned[name] for name in own})
+
+
+def require_topics(kafka: KafkaAccess, names: Iterable[str]) -> Cluster:
+    """What is there of the topics *names*: all of them. None is created.
+
+    Raises:
+        TopicMissing: one is not there.
+        NotAllowed: one is hidden from this user.
+        BrokerUnreachable: no Kafka answers.
+    """
+    wanted = list(names)
+    cluster = look(kafka, wanted)
+    _require_seen(cluster, wanted)
+    for name in wanted:
+        if name not in cluster.topics:
+            raise TopicMissing(how_to_create(name, kafka.bootstrap))
+    return cluster
+
+
+def _require_seen(cluster: Cluster, names: Iterable[str]) -> None:
+    for name in names:
+        if name in cluster.hidden:
+            raise NotAllowed(
+                f"this user may not use the topic {name!r}: no operation on it is allowed"
             )
-        except KafkaError as refused:
-            raise TopicMissing(f"cannot create {topic!r} at {bootstrap}: {refused}") from refused
 
 
-def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
+def remove_topics(kafka: KafkaAccess, names: Iterable[str]) -> None:
     """Remove topics, with all their records; one that is not there is no error.
 
     Raises:
@@ -225,8 +321,8 @@ def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
     """
 
     async def remove() -> None:
-        async with _admin(bootstrap) as admin:
-            await admin.delete_topics(list(names))
+        async with admin(kafka) as client:
+            await client.delete_topics(list(names))
 
     asyncio.run(remove())
 
@@ -234,56 +330,44 @@ def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
 def how_to_create(name: str, bootstrap: str) -> str:
     """What to tell the operator when there is no topic *name*."""
     return (
-        f"there is no topic {name!r} at {bootstrap}; create it, for instance with "
-        f"kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {name} "
-        f"--partitions {PARTITIONS}, or take it out of the settings"
+        f"there is no topic {name!r} at {bootstrap}; create it, for instance with floorwatch "
+        "create-topics, or take it out of the settings"
     )
 
 
-def unreachable(bootstrap: str, error: BaseException) -> BrokerUnreachable:
-    """What to raise when talking to *bootstrap* ended in *error*."""
-    why = "" if isinstance(error, KafkaConnectionError) else f" ({str(error).rstrip('.')})"
-    return BrokerUnreachable(
-        f"no Kafka answers at {bootstrap}{why}; start it, or correct the address"
-    )
-
-
-async def _look(bootstrap: str, names: list[str]) -> Cluster:
-    async with _admin(bootstrap) as admin:
-        brokers = len((await admin.describe_cluster())["brokers"])
-        described = await admin.describe_topics(names)
-        counts = {
-            each["topic"]: len(each["partitions"])
-            for each in described
-            if each["error_code"] == NoError.errno
+async def _look(kafka: KafkaAccess, names: list[str]) -> Cluster:
+    async with admin(kafka) as client:
+        brokers = len((await client.describe_cluster())["brokers"])
+        described = {each["topic"]: each for each in await client.describe_topics(names)}
+        there = {
+            name: each for name, each in described.items() if each["error_code"] == NoError.errno
         }
-        settings = await _settings_of(admin, list(counts))
+        settings = await _settings_of(client, list(there))
         return Cluster(
             brokers,
-            {name: Topic(count, settings.get(name, {})) for name, count in counts.items()},
+            {
+                name: Topic(
+                    len(each["partitions"]),
+                    settings.get(name, {}),
+                    min(len(partition["replicas"]) for partition in each["partitions"]),
+                )
+                for name, each in there.items()
+            },
+            frozenset(
+                name
+                for name, each in described.items()
+                if each["error_code"] == TopicAuthorizationFailedError.errno
+            ),
         )
 
 
 async def _settings_of(
-    admin: AIOKafkaAdminClient, names: list[str]
+    client: AIOKafkaAdminClient, names: list[str]
 ) -> Mapping[str, Mapping[str, str]]:
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    answers: list[Any] = await admin.describe_configs(asked) if asked else []
+    answers: list[Any] = await client.describe_configs(asked) if asked else []
     return {
         name: {key: value for key, value, *_ in entries if value is not None}
         for answer in answers
         for _error, _text, _kind, name, entries in answer.resources
     }
-
-
-@contextlib.asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
-        yield admin
-    except (KafkaError, OSError) as silent:
-        raise unreachable(bootstrap, silent) from silent
-    finally:
-        with contextlib.suppress(KafkaError, OSError):
-            await admin.close()

@@ -23,13 +23,12 @@ import logging
 import signal
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, TypeVar, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
@@ -50,6 +49,7 @@ from mode.utils.futures import maybe_async
 
 from streams.backoff import Backoff
 from streams.closing import close
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
 from streams.topic_identity import (
     PartitionsChanged,
@@ -57,7 +57,7 @@ from streams.topic_identity import (
     identities,
     partitions_changed,
 )
-from streams.topics import BrokerUnreachable, TopicMissing, how_to_create
+from streams.topics import require_topics
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class TransportOptions:
 
     Attributes:
         name: the consumer group; two installations on one Kafka need two names.
-        bootstrap: `HOST:PORT`, several separated by commas.
+        kafka: the way to Kafka.
         topics: the topics to read, at least one.
         instance_id: this worker's name in the group. A worker that comes back under the same name
             within `session_timeout_ms` finds its partitions waiting. None leaves the group at
@@ -105,11 +105,10 @@ class TransportOptions:
         fetch_max_bytes: what the broker may send at once of all partitions.
         fetch_max_wait_ms: how long the broker may wait for new records of the partitions asked
             for. For so long can idle partitions keep a busy one from being asked for.
-        security: further arguments of every aiokafka client, such as `security_protocol`.
     """
 
     name: str
-    bootstrap: str
+    kafka: KafkaAccess
     topics: tuple[str, ...]
     instance_id: str | None = None
     session_timeout_ms: int = 20_000
@@ -117,7 +116,6 @@ class TransportOptions:
     max_partition_fetch_bytes: int = 1 << 20
     fetch_max_bytes: int = 32 << 20
     fetch_max_wait_ms: int = 100
-    security: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +155,7 @@ class App(faust.App):
         self.refusal: PartitionsChanged | None = None
         super().__init__(
             options.name,
-            broker=[f"kafka://{address}" for address in options.bootstrap.split(",")],
+            broker=[f"kafka://{address}" for address in options.kafka.bootstrap.split(",")],
             store="memory://",
             autodiscover=False,
             web_enabled=False,
@@ -230,13 +228,14 @@ async def run(app: App, stop: asyncio.Event) -> None:
 
     Raises:
         TopicMissing: a topic to read is not there.
+        NotAllowed: this user may not read one.
         BrokerUnreachable: no Kafka answers.
         PartitionsChanged: a topic has not as many partitions as its state was kept for.
         Exception: what the sink raised, or what the Kafka client could not mend.
     """
     options = app.options
     asyncio.get_running_loop().set_exception_handler(_on_loose_end)
-    await require_topics(options.bootstrap, options.topics, options.security)
+    await asyncio.to_thread(require_topics, options.kafka, options.topics)
     starting = asyncio.ensure_future(app.start())
     stopping = asyncio.ensure_future(_any_of(stop, app.refused))
     try:
@@ -292,31 +291,6 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
     for each in signals:
         loop.add_signal_handler(each, on_signal, each)
-
-
-async def require_topics(
-    bootstrap: str, topics: Iterable[str], security: Mapping[str, Any] | None = None
-) -> None:
-    """Make sure that all *topics* are there. None is created, whatever the broker's settings.
-
-    Raises:
-        TopicMissing: one is not there, or hidden from this user.
-        BrokerUnreachable: no Kafka answers.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **(security or {}))
-    try:
-        await admin.start()
-        there = set(await admin.list_topics())
-    except (KafkaError, OSError) as exc:
-        raise BrokerUnreachable(
-            f"no Kafka answers at {bootstrap} ({exc}); start it, or correct the address"
-        ) from exc
-    finally:
-        with contextlib.suppress(KafkaError, OSError):
-            await admin.close()
-    for topic in topics:
-        if topic not in there:
-            raise TopicMissing(how_to_create(topic, bootstrap))
 
 
 class _AsItIs(faust.Schema[None, Batch]):
@@ -596,7 +570,6 @@ class _Client(driver.AIOKafkaConsumerThread):
             client_id=options.name,
             group_id=options.name,
             group_instance_id=options.instance_id,
-            bootstrap_servers=options.bootstrap,
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -608,7 +581,7 @@ class _Client(driver.AIOKafkaConsumerThread):
             heartbeat_interval_ms=max(1, options.session_timeout_ms // 10),
             retry_backoff_ms=CLIENT_RETRY_MS,
             metadata_max_age_ms=METADATA_EVERY_MS,
-            **options.security,
+            **options.kafka.client,
         )
         return self.aiokafka
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import uvloop
 from aiohttp import web
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
@@ -23,6 +24,9 @@ from streams.core.partition import Partition
 from streams.core.snapshot import Restorer
 from streams.floor_exchange import EVERY_S, FloorExchange
 from streams.floor_keeper import FloorKeeper
+from streams.kafka_access import KafkaAccess, kafka_access
+from streams.kafka_admin import BrokerUnreachable, NotAllowed
+from streams.kafka_rights import require_rights, rights_of_worker, watch_rights
 from streams.processors.records import Records
 from streams.reader import TP
 from streams.rejected import SPARE_BYTES, RejectedRecords
@@ -31,12 +35,11 @@ from streams.snapshots import Snapshots
 from streams.state_log import StateLog
 from streams.topic_identity import PartitionsChanged
 from streams.topics import (
-    BrokerUnreachable,
     TopicMissing,
     ensure_own_topics,
     floor_topic,
-    look,
     rejected_topic,
+    require_topics,
     state_topic,
 )
 from streams.transport import (
@@ -45,7 +48,6 @@ from streams.transport import (
     create_app,
     health,
     positions,
-    require_topics,
     run,
     stop_on_signals,
 )
@@ -81,11 +83,11 @@ def new_partition(settings: Settings) -> Partition:
     return Partition(settings.policy, **partition_options(settings))
 
 
-def transport_options(settings: Settings) -> TransportOptions:
-    """How to reach Kafka under *settings*."""
+def transport_options(settings: Settings, kafka: KafkaAccess) -> TransportOptions:
+    """What to read from *kafka* under *settings*."""
     return TransportOptions(
         name=settings.name,
-        bootstrap=settings.bootstrap,
+        kafka=kafka,
         topics=settings.topics.in_use(),
         instance_id=settings.instance_id,
         session_timeout_ms=settings.session_timeout_ms,
@@ -143,20 +145,23 @@ async def work(
     Raises:
         PartitionsChanged: a source topic has another number of partitions than before.
         TopicMissing: a source topic, or the one for rejected records, is not there.
-        BrokerUnreachable: no Kafka answers.
+        NotAllowed: this user has not all rights that a worker needs.
+        BrokerUnreachable: no Kafka answers, or it lets nobody in.
+        BadSetting: a file of the settings `kafka` cannot be used.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
-    options = transport_options(settings)
-    await require_topics(options.bootstrap, options.topics, options.security)
+    kafka, rights = kafka_access(settings), rights_of_worker(settings)
+    await require_rights(kafka, rights)
+    sources = await asyncio.to_thread(require_topics, kafka, settings.topics.in_use())
     await asyncio.to_thread(ensure_own_topics, settings)
     rejections = RejectedRecords(
-        settings.bootstrap,
+        kafka,
         rejected_topic(settings),
         source_max_bytes=max(settings.max_record_bytes, (1 << 20) - SPARE_BYTES),
     )
     state = StateLog(
-        settings.bootstrap,
+        kafka,
         state_topic(settings),
         uuid4().hex,
         announce=lambda epochs: exchange.announce(epochs),  # noqa: PLW0108 # made below
@@ -172,7 +177,7 @@ async def work(
         rebuild=rebuild,
     )
     exchange = FloorExchange(
-        settings.bootstrap,
+        kafka,
         floor_topic(settings),
         owned_epoch=snapshots.epoch,
         has_snapshot=snapshots.is_written,
@@ -183,7 +188,7 @@ async def work(
         max_record_bytes=settings.max_record_bytes,
         unread=lambda tp: app.reader.unread(tp),  # noqa: PLW0108 # made below
     )
-    app = create_app(options, records)
+    app = create_app(transport_options(settings, kafka), records)
     alerts = None if settings.alertmanager is None else AlertWatch(settings.alertmanager)
     keeper = FloorKeeper(
         settings,
@@ -194,7 +199,13 @@ async def work(
         kept=snapshots,
         alerting=lambda: None if alerts is None else alerts.alerting(),
     )
-    keeper.expect(await asyncio.to_thread(_places, settings))
+    keeper.expect(
+        [
+            TP(name, number)
+            for name, topic in sources.topics.items()
+            for number in range(topic.partitions)
+        ]
+    )
     rejections.start()
     async with _serving(keeper, settings):
         beside = [asyncio.create_task(exchange.read())]
@@ -203,6 +214,7 @@ async def work(
                 return
             beside.append(asyncio.create_task(exchange.run(keeper)))
             beside.append(asyncio.create_task(snapshots.keep(records)))
+            beside.append(asyncio.create_task(watch_rights(kafka, rights)))
             if alerts is not None:
                 beside.append(asyncio.create_task(alerts.watch()))
             running = asyncio.create_task(run(app, stop))
@@ -212,6 +224,9 @@ async def work(
             for ended in beside:
                 if ended.done():
                     ended.result()
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as refused:
+            await require_rights(kafka, rights)
+            raise NotAllowed(f"Kafka does not allow this user something: {refused}") from refused
         finally:
             for task in beside:
                 task.cancel()
@@ -232,16 +247,10 @@ async def _before(stop: asyncio.Event, deed: Coroutine[Any, Any, None]) -> bool:
     return is_done
 
 
-def _places(settings: Settings) -> list[TP]:
-    """Every partition of the source topics."""
-    topics = look(settings.bootstrap, settings.topics.in_use()).topics
-    return [TP(name, number) for name in topics for number in range(topics[name].partitions)]
-
-
 def run_worker(
     settings: Settings, *, accept_partitions: int | None = None, rebuild: bool = False
 ) -> int:
-    """Run a worker; the exit code: 0 stopped, 3 no broker, topic or free port, 4 other partitions.
+    """Run a worker; the exit code: 0 stopped, 3 no broker, right, topic or port, 4 as in the help.
 
     `accept_partitions` and `rebuild` as in `work`.
     """
@@ -260,7 +269,7 @@ def run_worker(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work(settings, accept_partitions=accept_partitions, rebuild=rebuild))
-    except (BrokerUnreachable, TopicMissing) as error:
+    except (BrokerUnreachable, NotAllowed, TopicMissing) as error:
         log.error("%s", error)  # the operator's fault: one line
         return EXIT_UNREACHABLE
     except PartitionsChanged as error:

@@ -38,7 +38,8 @@ import yaml
 ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from streams.local_kafka import LocalKafka  # noqa: E402 - the root is not on a script's path
+from streams.kafka_access import KafkaAccess  # noqa: E402 - the root is not on a script's path
+from streams.local_kafka import LocalKafka  # noqa: E402
 from streams.producing import Producer  # noqa: E402
 from streams.progress import bar  # noqa: E402
 from streams.settings import load_settings  # noqa: E402
@@ -148,7 +149,10 @@ class Bench:
             settings = load_settings(self.settings(name, name), {})
             topics = ensure_topics(settings, self.partitions, any_time=True)
             records = islice(workload(self.source, self.events), key[0])
-            with bar(key[0], "sending") as on_sent, Producer(self.bootstrap, topics) as producer:
+            with (
+                bar(key[0], "sending") as on_sent,
+                Producer(KafkaAccess(self.bootstrap), topics) as producer,
+            ):
                 for number, record in enumerate(records, 1):
                     place = record.group if contender.keyed else record.key
                     producer.send(name, place, record.value, record.at_ms)

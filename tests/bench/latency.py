@@ -174,7 +174,7 @@ def main(rates: str, seconds: float, workers: int) -> None:
             stack.enter_context(RunningWorker(folder / f"worker-{number}", plain))
             for number in range(workers)
         ]
-        producer = stack.enter_context(Producer(kafka.bootstrap, topics))
+        producer = stack.enter_context(Producer(kafka.access, topics))
         page = stack.enter_context(chromium()).new_page()
         page.goto(running[0].url)
         page.evaluate(LISTEN)

@@ -25,6 +25,7 @@ import uvloop
 import streams.core.contact
 from schemas.codec import Decoder
 from streams import worker
+from streams.kafka_access import kafka_access
 from streams.processors.records import Records
 from streams.reader import TP, Record, Sink
 from streams.settings import Settings, load_settings
@@ -88,7 +89,7 @@ async def read_all(settings: Settings, sink: Sink) -> None:
     """A worker with everything behind *sink* left out."""
     stop = asyncio.Event()
     stop_on_signals(stop)
-    await run(create_app(worker.transport_options(settings), sink), stop)
+    await run(create_app(worker.transport_options(settings, kafka_access(settings)), sink), stop)
 
 
 def work_all(settings: Settings, watch: Watch) -> None:

@@ -36,6 +36,7 @@ from schemas.instants import write_instant
 from streams import worker
 from streams.core.partition import Partition
 from streams.core.snapshot import Cutter, Restorer
+from streams.kafka_access import kafka_access
 from streams.ledger import Manifest, PartName, manifest_key, part_key, write_manifest
 from streams.local_kafka import LocalKafka
 from streams.producing import Producer
@@ -173,7 +174,7 @@ def restored(settings: Settings, parts: dict[str, bytes]) -> None:
 
 async def written(settings: Settings, tp: TP, parts: Mapping[str, bytes], offset: int) -> None:
     """Put a snapshot on the state topic, as an owner of *tp* before has left it."""
-    state = StateLog(settings.bootstrap, state_topic(settings), "bench")
+    state = StateLog(kafka_access(settings), state_topic(settings), "bench")
     names = []
     epoch = (await state.take_over({tp: 0}))[tp].epoch
     for serial, (name, body) in enumerate(parts.items(), 1):
@@ -289,7 +290,7 @@ def main(opened: int, remembered: int, agents: int, queues: int, bootstrap: str 
         parts = encoded(partition)
         for _ in partition.dismantle():
             pass
-        with Producer(settings.bootstrap, topics) as producer:
+        with Producer(kafka_access(settings), topics) as producer:
             [topic] = topics
             for event in islice(happenings(0, RECORDS, 0, queues), RECORDS):
                 at_ms = event.pop("at_ms")

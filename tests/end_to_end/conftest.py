@@ -36,7 +36,7 @@ def new_topics(kafka: LocalKafka, unique: str) -> NewTopics:
     ) -> dict[str, str]:
         names = {short: f"{unique}.{short}" for short in partitions}
         create_topics(
-            kafka.bootstrap, {names[short]: count for short, count in partitions.items()}, config
+            kafka.access, {names[short]: count for short, count in partitions.items()}, config
         )
         return names
 

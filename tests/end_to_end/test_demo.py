@@ -228,13 +228,13 @@ def test_with_a_kafka_that_is_there_it_uses_topics_of_its_own_and_removes_them(
     topics = [
         f"{name}.{topic}" for topic in ("calls", "chats", "queues", "rejected", "state", "floor")
     ]
-    assert look(kafka.bootstrap, topics).topics.keys() == set(topics)
+    assert look(kafka.access, topics).topics.keys() == set(topics)
 
     demo.process.send_signal(signal.SIGTERM)
     demo.wait()
 
     deadline = time.monotonic() + PATIENCE_S
-    while (there := look(kafka.bootstrap, topics).topics) and time.monotonic() < deadline:
+    while (there := look(kafka.access, topics).topics) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not there
     assert kafka.running

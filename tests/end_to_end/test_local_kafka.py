@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidConfigurationError
 
+from streams.kafka_access import KafkaAccess
 from streams.local_kafka import KafkaDidNotStart, LocalKafka, default_cache, free_port
 from streams.topic_creation import create_topics
 
@@ -104,8 +105,8 @@ def test_topics_keep_everything_unless_told_otherwise(
 
 
 def test_a_topic_that_exists_is_left_as_it_is(kafka: LocalKafka, unique: str) -> None:
-    create_topics(kafka.bootstrap, {unique: 3})
-    create_topics(kafka.bootstrap, {unique: 5})
+    create_topics(kafka.access, {unique: 3})
+    create_topics(kafka.access, {unique: 5})
 
     assert asyncio.run(partitions_of(kafka.bootstrap, unique)) == 3
 
@@ -114,12 +115,12 @@ def test_a_topic_that_kafka_refuses_is_an_error_that_names_it(
     kafka: LocalKafka, unique: str
 ) -> None:
     with pytest.raises(InvalidConfigurationError, match=unique):
-        create_topics(kafka.bootstrap, {unique: 1}, {"retention.ms": "soon"})
+        create_topics(kafka.access, {unique: 1}, {"retention.ms": "soon"})
 
 
 def test_topics_can_be_created_where_an_event_loop_runs(kafka: LocalKafka, unique: str) -> None:
     async def create() -> int:
-        create_topics(kafka.bootstrap, {unique: 2})
+        create_topics(kafka.access, {unique: 2})
         return await partitions_of(kafka.bootstrap, unique)
 
     assert asyncio.run(create()) == 2
@@ -136,7 +137,7 @@ def test_a_second_start_fetches_nothing_and_stop_leaves_nothing(
     # The thread that starts it ends at once, as those of asyncio do; the broker must not.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(broker.start).result()
-    create_topics(broker.bootstrap, {"calls": 1})
+    create_topics(broker.access, {"calls": 1})
     running = processes_naming(temporary)
     broker.stop()
 
@@ -150,7 +151,7 @@ def test_records_and_address_outlive_a_halt_and_a_kill(tmp_path: Path) -> None:
     quickly = {"broker.session.timeout.ms": "1000"}  # until a killed broker may join again
     with LocalKafka(data_dir=tmp_path, properties=quickly) as broker:
         address = broker.bootstrap
-        create_topics(address, {"calls": 1})
+        create_topics(KafkaAccess(address), {"calls": 1})
         asyncio.run(send(address, "calls", b"before"))
         broker.halt()
         broker.start()

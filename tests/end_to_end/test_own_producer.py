@@ -7,6 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.kafka_access import KafkaAccess
 from streams.local_kafka import LocalKafka
 from streams.own_producer import OwnProducer
 from streams.topic_creation import create_topics
@@ -25,8 +26,8 @@ async def test_what_is_given_up_when_the_broker_does_not_answer_is_sent_no_more(
     far: tuple[LocalKafka, Proxy],
 ) -> None:
     broker, proxy = far
-    await asyncio.to_thread(create_topics, broker.bootstrap, {"late": 1})
-    own = OwnProducer({"bootstrap_servers": proxy.bootstrap})
+    await asyncio.to_thread(create_topics, broker.access, {"late": 1})
+    own = OwnProducer(KafkaAccess(proxy.bootstrap))
     producer = await own.connected()
     await producer.send_and_wait("late", b"first", partition=0)
     before = asyncio.all_tasks()

@@ -52,12 +52,12 @@ async def refusing(
     kafka: LocalKafka, source: str, topic: str, max_poll_records: int = 2_000
 ) -> AsyncIterator[Refusing]:
     """Read *source* in the background; what is not good goes to *topic*."""
-    rejected = RejectedRecords(kafka.bootstrap, topic)
+    rejected = RejectedRecords(kafka.access, topic)
     rejected.start()
     sink = Refusing(rejected)
     options = TransportOptions(
         name=source,
-        bootstrap=kafka.bootstrap,
+        kafka=kafka.access,
         topics=(source,),
         max_poll_records=max_poll_records,
     )
@@ -183,7 +183,7 @@ async def test_a_flood_of_bad_records_waits_for_room_and_all_are_kept(
 async def test_reading_and_rejecting_go_on_when_the_broker_comes_back(unique: str) -> None:
     source, topic = f"{unique}.calls", f"{unique}.rejected"
     with LocalKafka() as kafka:
-        create_topics(kafka.bootstrap, {source: 1, topic: 1})
+        create_topics(kafka.access, {source: 1, topic: 1})
         await produce_bad(kafka, source, range(30))
         async with refusing(kafka, source, topic) as sink:
             await until_seen(sink, 30)

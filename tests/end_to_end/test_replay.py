@@ -294,7 +294,7 @@ def test_a_topic_that_is_off_gets_nothing_and_that_is_said(
 
     assert done.returncode == 0
     assert done.stderr == "floorwatch: 1 records were left out: topic chats is off\n"
-    assert f"{unique}.chats" not in look(kafka.bootstrap, [f"{unique}.chats"]).topics
+    assert f"{unique}.chats" not in look(kafka.access, [f"{unique}.chats"]).topics
 
 
 def test_a_missing_topic_is_one_line_where_none_is_to_be_created(
@@ -309,9 +309,9 @@ def test_a_missing_topic_is_one_line_where_none_is_to_be_created(
     (line,) = refused.stderr.splitlines()
     assert line.startswith(
         f"floorwatch: there is no topic '{unique}.calls' at {kafka.bootstrap}; create it, for "
-        "instance with kafka-topics.sh"
+        "instance with floorwatch create-topics"
     )
-    assert not look(kafka.bootstrap, [f"{unique}.calls"]).topics
+    assert not look(kafka.access, [f"{unique}.calls"]).topics
 
 
 def test_topics_are_created_as_asked_and_keep_records_of_any_time(
@@ -323,7 +323,7 @@ def test_topics_are_created_as_asked_and_keep_records_of_any_time(
     done = floorwatch("replay", "--create-topics", "2", str(path), variables=variables)
 
     assert (done.returncode, done.stderr) == (0, "")
-    topic = look(kafka.bootstrap, [f"{unique}.calls"]).topics[f"{unique}.calls"]
+    topic = look(kafka.access, [f"{unique}.calls"]).topics[f"{unique}.calls"]
     assert (topic.partitions, topic.retention_ms) == (2, None)
     assert len(read_back(kafka.bootstrap, [f"{unique}.calls"])) == 2
 

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams import floor_log, state_log
 from streams.closing import close
 from streams.floor_log import FloorLog
+from streams.kafka_access import kafka_access
 from streams.local_kafka import LocalKafka
 from streams.reader import TP
 from streams.settings import Settings
@@ -57,7 +58,7 @@ def settings(kafka: LocalKafka, unique: str) -> Settings:
 
 @pytest.fixture
 async def state(settings: Settings) -> AsyncIterator[StateLog]:
-    log = StateLog(settings.bootstrap, state_topic(settings), "ann")
+    log = StateLog(kafka_access(settings), state_topic(settings), "ann")
     yield log
     await log.stop()
 
@@ -107,7 +108,7 @@ async def test_a_floor_on_which_nobody_is_heard_is_read_anew(
     monkeypatch.setattr(floor_log, "AIOKafkaConsumer", FirstIsSilent)
     heard: list[bytes | None] = []
     log = FloorLog(
-        settings.bootstrap,
+        kafka_access(settings),
         floor_topic(settings),
         lambda _tp, _epoch, _end, value: heard.append(value),
     )

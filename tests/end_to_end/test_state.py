@@ -17,6 +17,7 @@ from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.snapshot import Restorer
 from streams.floor_exchange import FloorExchange
+from streams.kafka_access import kafka_access
 from streams.ledger import (
     Ledger,
     Manifest,
@@ -75,13 +76,13 @@ class Member:
 
     def __init__(self, settings: Settings, name: str, **options: object) -> None:
         self.exchange = FloorExchange(
-            settings.bootstrap,
+            kafka_access(settings),
             floor_topic(settings),
             owned_epoch=lambda tp: self.snapshots.epoch(tp),  # noqa: PLW0108 # made below
             has_snapshot=lambda tp: self.snapshots.is_written(tp),  # noqa: PLW0108 # made below
         )
         self.log = StateLog(
-            settings.bootstrap, state_topic(settings), name, announce=self.exchange.announce
+            kafka_access(settings), state_topic(settings), name, announce=self.exchange.announce
         )
         self.source = AtOffset()
         self.restorers: list[Restorer] = []
@@ -116,7 +117,7 @@ def settings(kafka: LocalKafka) -> Settings:
     name = next(NAMES)
     topics = Topics(calls=f"{name}.calls", chats=None, queues=None)
     settings = Settings(name=name, bootstrap=kafka.bootstrap, topics=topics)
-    create_topics(kafka.bootstrap, {f"{name}.calls": 2})
+    create_topics(kafka.access, {f"{name}.calls": 2})
     ensure_own_topics(settings)
     return settings
 
@@ -518,8 +519,8 @@ async def test_the_snapshot_of_a_former_topic_is_kept_and_its_successor_read_fro
     ann.source.log, ann.source.unread = former.log, 5
     await ann.writes(calls, 42)
     same = await ben.owns(calls)
-    await asyncio.to_thread(remove_topics, kafka.bootstrap, [calls.topic])
-    await asyncio.to_thread(create_topics, kafka.bootstrap, {calls.topic: 2})
+    await asyncio.to_thread(remove_topics, kafka.access, [calls.topic])
+    await asyncio.to_thread(create_topics, kafka.access, {calls.topic: 2})
 
     other = await eve.owns(calls)
 

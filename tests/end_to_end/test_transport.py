@@ -12,11 +12,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import ConsumerRecord
 
 from streams import transport, worker
+from streams.kafka_access import KafkaAccess
+from streams.kafka_admin import BrokerUnreachable
 from streams.local_kafka import LocalKafka
 from streams.reader import TP, Record, Sink
 from streams.topic_creation import create_topics
 from streams.topic_identity import PartitionsChanged
-from streams.topics import BrokerUnreachable, TopicMissing, remove_topics
+from streams.topics import TopicMissing, remove_topics
 from streams.transport import TransportOptions, create_app, health, positions, run
 from tests.support.proxy import Proxy
 
@@ -115,7 +117,7 @@ def numbered(count: int) -> list[bytes]:
 @pytest.fixture
 def options(kafka: LocalKafka, unique: str) -> TransportOptions:
     return TransportOptions(
-        name=unique, bootstrap=kafka.bootstrap, topics=(f"{unique}.calls", f"{unique}.queues")
+        name=unique, kafka=kafka.access, topics=(f"{unique}.calls", f"{unique}.queues")
     )
 
 
@@ -151,7 +153,7 @@ async def test_a_poll_brings_many_records_of_a_partition_at_once_but_never_more_
     sink = Notebook()
     options = TransportOptions(
         name=unique,
-        bootstrap=kafka.bootstrap,
+        kafka=kafka.access,
         topics=(names["calls"],),
         max_poll_records=100,
     )
@@ -224,7 +226,7 @@ async def test_what_is_removed_before_it_is_read_is_missed_and_reading_goes_on_b
     sink = Slow()
     options = TransportOptions(
         name=unique,
-        bootstrap=kafka.bootstrap,
+        kafka=kafka.access,
         topics=(calls.topic,),
         max_poll_records=10,
         max_partition_fetch_bytes=4_096,
@@ -288,8 +290,8 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_however_far_it_has_g
 
     async with reading(options, sink) as app:
         await until(lambda: sink.count == 50)
-        await asyncio.to_thread(remove_topics, kafka.bootstrap, [names["calls"]])
-        await asyncio.to_thread(create_topics, kafka.bootstrap, {names["calls"]: 2})
+        await asyncio.to_thread(remove_topics, kafka.access, [names["calls"]])
+        await asyncio.to_thread(create_topics, kafka.access, {names["calls"]: 2})
         await produce(kafka, names["calls"], {0: [b"new %d" % i for i in range(again)]})
         last = b"new %d" % (again - 1)
         await until(lambda: last in sink.values[calls] and health(app).lag == 0)
@@ -480,11 +482,9 @@ async def test_a_missing_topic_is_named_with_the_way_to_create_it(
     kafka: LocalKafka, new_topics: NewTopics, unique: str
 ) -> None:
     there = new_topics({"calls": 1})["calls"]
-    options = TransportOptions(
-        name=unique, bootstrap=kafka.bootstrap, topics=(there, f"{unique}.chats")
-    )
+    options = TransportOptions(name=unique, kafka=kafka.access, topics=(there, f"{unique}.chats"))
 
-    with pytest.raises(TopicMissing, match=rf"{unique}\.chats.*--create --topic {unique}\.chats"):
+    with pytest.raises(TopicMissing, match=rf"{unique}\.chats.*floorwatch create-topics"):
         await run(create_app(options, Notebook()), asyncio.Event())
 
     with pytest.raises(TopicMissing):  # the question did not create it
@@ -492,7 +492,7 @@ async def test_a_missing_topic_is_named_with_the_way_to_create_it(
 
 
 async def test_an_address_where_no_kafka_answers_is_named(unique: str) -> None:
-    options = TransportOptions(name=unique, bootstrap="127.0.0.1:1", topics=("calls",))
+    options = TransportOptions(name=unique, kafka=KafkaAccess("127.0.0.1:1"), topics=("calls",))
 
     with pytest.raises(BrokerUnreachable, match=r"no Kafka answers at 127\.0\.0\.1:1 "):
         await run(create_app(options, Notebook()), asyncio.Event())
@@ -505,7 +505,7 @@ async def test_a_broker_that_goes_away_while_a_worker_starts_is_waited_for(
     await produce(kafka, topic, {0: numbered(3)})
     sink = Notebook()
     with Proxy() as proxy:
-        options = TransportOptions(name=unique, bootstrap=proxy.bootstrap, topics=(topic,))
+        options = TransportOptions(name=unique, kafka=KafkaAccess(proxy.bootstrap), topics=(topic,))
         app = create_app(options, sink)
         starting = asyncio.create_task(app.start())
         try:

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.kafka_access import KafkaAccess
 from streams.local_kafka import LocalKafka
 from streams.topics import look, remove_topics
 from tests.support.chaos import Worker
@@ -57,7 +58,7 @@ def test_a_topic_made_anew_while_nobody_reads_goes_on_with_what_is_known(
         feed.send_until(before, BEGINS_MS + 25_000)
     with RunningWorker(tmp_path, settings) as worker:
         worker.wait_for_records(len(before) + 1)
-    remove_topics(settings["bootstrap"], [settings["topics"]["calls"]])
+    remove_topics(KafkaAccess(settings["bootstrap"]), [settings["topics"]["calls"]])
     _wait_until_gone(settings)
     with Feed(path, partitions=1) as feed:
         feed.send_until(after, BEGINS_MS + 90_000)
@@ -209,7 +210,7 @@ def _of(page: Mapping[Any, float]) -> dict[str, int]:
 
 def _wait_until_gone(settings: Mapping[str, Any]) -> None:
     name = settings["topics"]["calls"]
-    while look(settings["bootstrap"], [name]).topics:
+    while look(KafkaAccess(settings["bootstrap"]), [name]).topics:
         time.sleep(0.1)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from streams.kafka_access import KafkaAccess
 from streams.local_kafka import LocalKafka
 from streams.settings import load_settings
 from streams.sources.recorded import Recorded
@@ -127,11 +128,11 @@ def test_a_missing_topic_for_rejected_records_is_created(
 ) -> None:
     bootstrap, rejected = settings["bootstrap"], f"{unique}.rejected"
     ensure_topics(load_settings(settings_file(tmp_path, settings), {}), 1, any_time=True)
-    remove_topics(bootstrap, [rejected])
+    remove_topics(KafkaAccess(bootstrap), [rejected])
     with RunningWorker(tmp_path, settings) as worker:
         worker.wait_until(lambda: worker.get("/readyz").status == 200, "it was ready")
 
-    assert look(bootstrap, [rejected]).topics[rejected].retention_ms is None
+    assert look(KafkaAccess(bootstrap), [rejected]).topics[rejected].retention_ms is None
 
 
 def test_a_broker_that_is_not_there_is_named(settings: Mapping[str, Any], tmp_path: Path) -> None:

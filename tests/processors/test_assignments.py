@@ -8,6 +8,7 @@ import pytest
 from aiokafka.errors import IllegalStateError
 
 from streams import transport
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP, Record, Sink
 from streams.topic_identity import TopicIdentity
 from streams.transport import App, TransportOptions, _Consumer, create_app
@@ -96,7 +97,8 @@ async def sink() -> Restoring:
 @pytest.fixture
 async def app(sink: Restoring) -> App:
     app = create_app(
-        TransportOptions(name="assignments", bootstrap="127.0.0.1:1", topics=("calls",)), sink
+        TransportOptions(name="assignments", kafka=KafkaAccess("127.0.0.1:1"), topics=("calls",)),
+        sink,
     )
     app.finalize()
     return app

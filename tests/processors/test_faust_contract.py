@@ -31,6 +31,7 @@ from mode import CrashingSupervisor
 from mode.threads import ServiceThread, WorkerThread
 
 from streams import transport
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP, Record, Sink
 from streams.transport import TransportOptions, create_app
 
@@ -51,7 +52,7 @@ class Seen(Sink):
 
 def an_app(sink: Sink) -> transport.App:
     return create_app(
-        TransportOptions(name="contract", bootstrap="127.0.0.1:1", topics=("calls",)), sink
+        TransportOptions(name="contract", kafka=KafkaAccess("127.0.0.1:1"), topics=("calls",)), sink
     )
 
 

@@ -10,6 +10,7 @@ from streams.core.steps import last_of
 from streams.floor_exchange import FloorExchange
 from streams.floor_keeper import FloorKeeper
 from streams.floor_log import FloorLog
+from streams.kafka_access import KafkaAccess
 from streams.processors.records import Anew, Records
 from streams.reader import TP, Position
 from streams.settings import Settings
@@ -28,7 +29,7 @@ class OnList(FloorLog):
     """A floor topic without a broker."""
 
     def __init__(self, topic: Topic) -> None:
-        super().__init__("nowhere:1", "floor", lambda *_: None)
+        super().__init__(KafkaAccess("nowhere:1"), "floor", lambda *_: None)
         self._list = topic
 
     async def write(self, tp: TP, epoch: int, records: Sequence[tuple[str, bytes | None]]) -> None:
@@ -44,7 +45,9 @@ class Worker(FloorExchange):
 
     def __init__(self, topic: Topic) -> None:
         self.owned = 0
-        super().__init__("nowhere:1", "floor", owned_epoch=lambda _: self.owned, has_snapshot=bool)
+        super().__init__(
+            KafkaAccess("nowhere:1"), "floor", owned_epoch=lambda _: self.owned, has_snapshot=bool
+        )
         self._log = OnList(topic)
         self.records = Records(
             Anew(lambda: new_partition(Settings())), NothingRejected(), max_record_bytes=1 << 18

@@ -8,6 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from streams import rejected
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP
 from streams.rejected import KEPT_BYTES, RejectedRecords
 
@@ -57,7 +58,10 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def some(max_records: int = 2_000, max_bytes: int = 1 << 20) -> RejectedRecords:
     records = RejectedRecords(
-        "127.0.0.1:1", "floorwatch.rejected", max_records=max_records, max_bytes=max_bytes
+        KafkaAccess("127.0.0.1:1"),
+        "floorwatch.rejected",
+        max_records=max_records,
+        max_bytes=max_bytes,
     )
     records.start()
     return records

@@ -11,6 +11,7 @@ from streams import snapshots
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.core.snapshot import Restorer
+from streams.kafka_access import KafkaAccess
 from streams.ledger import Ledger, claim_key, read_key
 from streams.processors.records import Anew, Records
 from streams.reader import TP
@@ -27,7 +28,7 @@ class Claims(StateLog):
     """A state topic without a broker: all there is are claims, of everybody."""
 
     def __init__(self, epochs: list[int], member: str) -> None:
-        super().__init__("nowhere:1", "state", member)
+        super().__init__(KafkaAccess("nowhere:1"), "state", member)
         self._epochs = epochs
 
     async def take_over(self, epochs: Mapping[TP, int]) -> dict[TP, Ledger]:

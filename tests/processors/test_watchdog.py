@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from streams.kafka_access import KafkaAccess
 from streams.reader import TP, Reader, Record, Sink
 from streams.transport import App, TransportOptions, create_app
 from streams.worker import STUCK_AFTER_S, UNSETTLED_AFTER_S, why_stuck
@@ -23,7 +24,7 @@ class Deaf(Sink):
 @pytest.fixture
 async def app() -> App:
     """A worker that reads one partition to its end, of a broker that answers."""
-    options = TransportOptions(name="watched", bootstrap="127.0.0.1:1", topics=("calls",))
+    options = TransportOptions(name="watched", kafka=KafkaAccess("127.0.0.1:1"), topics=("calls",))
     app = create_app(options, Deaf())
     now = time.monotonic()
     app.reader.begin({CALLS: 5}, {CALLS: 5}, now)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from schemas.instants import write_instant
+from streams.kafka_access import KafkaAccess
 from streams.local_kafka import LocalKafka
 from streams.replay import up_to
 from streams.settings import Settings, load_settings
@@ -332,8 +333,8 @@ class Installation:
             time.sleep(0.2)
         bootstrap, calls = self._settings.bootstrap, self._settings.topics.calls
         assert calls is not None
-        remove_topics(bootstrap, [calls])
-        while look(bootstrap, [calls]).topics:
+        remove_topics(KafkaAccess(bootstrap), [calls])
+        while look(KafkaAccess(bootstrap), [calls]).topics:
             time.sleep(0.1)
         ensure_topics(self._settings, PARTITIONS)
 
@@ -382,7 +383,7 @@ class Installation:
             worker.kill()
         self._lane.heal()
         remove_topics(
-            self._lane.kafka.bootstrap,
+            self._lane.kafka.access,
             [*self._settings.topics.in_use(), rejected_topic(self._settings)],
         )
 

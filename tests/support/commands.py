@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.kafka_access import KafkaAccess
 from streams.topics import look
 
 ROOT: Final = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ class Sent(NamedTuple):
 
 def read_back(bootstrap: str, topics: Iterable[str]) -> list[Sent]:
     """Every record of *topics*: each partition from its first to its last, one after another."""
-    there = look(bootstrap, topics).topics
+    there = look(KafkaAccess(bootstrap), topics).topics
     places = [
         TopicPartition(name, partition)
         for name, topic in there.items()

@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams import leash
+from streams.kafka_access import kafka_access
 from streams.producing import Outlet, Producer
 from streams.replay import stamped, up_to
 from streams.settings import Settings, load_settings
@@ -258,7 +259,7 @@ class Feed:
     def __init__(self, path: Path, *, partitions: int = 4) -> None:
         self.settings: Settings = load_settings(path, {})
         self._producer = Producer(
-            self.settings.bootstrap, ensure_topics(self.settings, partitions, any_time=True)
+            kafka_access(self.settings), ensure_topics(self.settings, partitions, any_time=True)
         )
         self._outlet = Outlet(self._producer, self.settings.topics)
 

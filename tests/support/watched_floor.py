@@ -18,6 +18,7 @@ import orjson
 import yaml
 
 from schemas.instants import write_instant
+from streams.kafka_access import kafka_access
 from streams.local_kafka import LocalKafka
 from streams.producing import Outlet, Producer
 from streams.settings import load_settings
@@ -111,7 +112,7 @@ def watched_floor(folder: Path) -> Iterator[WatchedFloor]:
             return bool(prometheus.query("sum(floorwatch_contacts_offered_total) > 100"))
 
         prometheus.wait_until(past_is_read, "the past was read")
-        with Producer(settings.bootstrap, topics) as producer:
+        with Producer(kafka_access(settings), topics) as producer:
             outlet = Outlet(producer, settings.topics)
             for key, record in _hostile(time.time_ns() // 1_000_000):
                 outlet.send("calls", key, record, time.time_ns() // 1_000_000)
