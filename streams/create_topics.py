@@ -11,6 +11,7 @@ import click
 from streams.core.durations import FORMS, read_duration
 from streams.findings import Finding, Level, tell
 from streams.kafka_access import kafka_access
+from streams.kafka_admin import NotAllowed
 from streams.parameters import Written, settings_of, settings_options, typed
 from streams.topics import (
     COPIES,
@@ -18,7 +19,6 @@ from streams.topics import (
     PARTITIONS,
     Plan,
     Topic,
-    TopicMissing,
     look,
     make,
     own_topics,
@@ -121,9 +121,9 @@ def create_topics_command(
         min_insync_replicas=min_insync_replicas,
     )
     for name in cluster.hidden:
-        raise TopicMissing(
-            f"this user may not create the topic {name!r}, nor see whether it is there: it needs "
-            "Create and Describe on it"
+        raise NotAllowed(
+            f"this user may not see whether the topic {name!r} is there: it needs Create, Describe "
+            "and DescribeConfigs on it"
         )
     made = make(kafka, cluster, planned, copies=copies)
     asked = frozenset(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -61,9 +62,24 @@ def kafka_access(settings: Settings) -> KafkaAccess:
     return KafkaAccess(settings.bootstrap, security, f"kafka.ca_file ({kafka.ca_file})")
 
 
+class _ClosedAtOnce(ssl.SSLObject):
+    """Says that it closes, and does not wait until the broker says so, too.
+
+    Event loops wait thirty seconds for a broker that does not, as one that is still sending, and
+    aiokafka waits for them: in a restore, and at every stop. Nothing is lost, because whatever
+    counts has been acknowledged before a connection is closed.
+    """
+
+    def unwrap(self) -> None:
+        """Say that no more comes from here."""
+        with suppress(ssl.SSLWantReadError):
+            super().unwrap()
+
+
 def _encryption(kafka: KafkaSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificate and host name
     context.minimum_version = _OLDEST_TLS
+    context.sslobject_class = _ClosedAtOnce
     if kafka.ca_file is None:
         context.load_default_certs()
     else:

@@ -131,28 +131,39 @@ def _refusal(
 def _certain(kafka: KafkaAccess, host: str, error: BaseException) -> str | None:
     """What in *error* no waiting can mend; None where it might."""
     for cause in _causes(error):
-        match cause:
-            case ssl.SSLCertVerificationError():
-                return _untrusted(kafka, host, cause)
-            case ssl.SSLError() if "ALERT" in (cause.reason or ""):
-                return (
-                    "it does not accept our certificate "
-                    f"({str(cause.reason).lower().replace('_', ' ')}); correct "
-                    "kafka.certificate_file: one that has not expired, of an authority that the "
-                    "brokers trust"
-                )
-            case SaslAuthenticationFailed() | AuthenticationFailedError():
-                return (
-                    "user or password are wrong; correct kafka.username_file, kafka.password_file "
-                    f"or the user (mechanism {kafka.security['sasl_mechanism']})"
-                )
-            case UnsupportedSaslMechanismError():
-                return (
-                    f"it does not take {kafka.security['sasl_mechanism']}; correct "
-                    "kafka.sasl_mechanism"
-                )
-            case IllegalSaslStateError():
-                return f"it knows no users there; {_is_it_made_for(kafka)}"
+        words = _of_certificates(kafka, host, cause) or _of_users(kafka, cause)
+        if words is not None:
+            return words
+    return None
+
+
+def _of_certificates(kafka: KafkaAccess, host: str, error: BaseException) -> str | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return _untrusted(kafka, host, error)
+        case ssl.SSLError() if "CERTIFICATE_REQUIRED" in (error.reason or ""):
+            return "it asks for a certificate of ours; set kafka.certificate_file"
+        case ssl.SSLError() if "ALERT" in (error.reason or ""):
+            return (
+                "it does not accept our certificate "
+                f"({str(error.reason).lower().replace('_', ' ')}); correct kafka.certificate_file: "
+                "one that has not expired, of an authority that the brokers trust"
+            )
+    return None
+
+
+def _of_users(kafka: KafkaAccess, error: BaseException) -> str | None:
+    match error:
+        case SaslAuthenticationFailed() | AuthenticationFailedError():
+            return (
+                "user or password are wrong; correct kafka.username_file, kafka.password_file or "
+                f"the user (mechanism {kafka.security['sasl_mechanism']})"
+            )
+        case UnsupportedSaslMechanismError():
+            mechanism = kafka.security["sasl_mechanism"]
+            return f"it does not take {mechanism}; correct kafka.sasl_mechanism"
+        case IllegalSaslStateError():
+            return f"it knows no users there; {_is_it_made_for(kafka)}"
     return None
 
 

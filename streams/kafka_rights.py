@@ -24,7 +24,7 @@ from streams.topics import floor_topic, rejected_topic, state_topic
 
 log = logging.getLogger(__name__)
 
-ASKED_EVERY_S: Final = 20.0
+ASKED_EVERY_S: Final = 10.0
 """While a worker runs. Each time is a connection to one broker or two."""
 
 Operation = Literal["Read", "Write"]

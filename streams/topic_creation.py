@@ -53,7 +53,8 @@ def create_topics(
             response = await client.create_topics(new)
             for name, code, *text in response.topic_errors:
                 if code not in (NoError.errno, TopicAlreadyExistsError.errno):
-                    return _refusal(name, code, text[0] if text else "")
+                    refusal: KafkaError = for_code(code)(f"topic {name}: {text[0] if text else ''}")
+                    return refusal
             while not _led(await client.describe_topics(list(topics))):  # noqa: ASYNC110 - theirs
                 await asyncio.sleep(0.02)
         return None
@@ -63,13 +64,6 @@ def create_topics(
         refusal = thread.submit(asyncio.run, create()).result()
     if refusal is not None:
         raise refusal
-
-
-def _refusal(name: str, code: int, text: str | None) -> KafkaError:
-    if code == TopicAuthorizationFailedError.errno:
-        text = "this user may not create it: it needs the operation Create on it"
-    refusal: KafkaError = for_code(code)(f"topic {name}: {text or ''}")
-    return refusal
 
 
 def _led(descriptions: list[Any]) -> bool:

@@ -227,7 +227,8 @@ def make(
         copies: of each partition; None for three, or as many as there are brokers.
 
     Raises:
-        TopicMissing: one cannot be created; the text says why.
+        NotAllowed: this user may not create one.
+        TopicMissing: one cannot be created otherwise; the text says why.
         BrokerUnreachable: no Kafka answers.
     """
     made = []
@@ -237,6 +238,11 @@ def make(
         factor = copies or min(COPIES, cluster.brokers)
         try:
             create_topics(kafka, {name: plan.partitions}, plan.settings, replication_factor=factor)
+        except TopicAuthorizationFailedError as refused:
+            raise NotAllowed(
+                f"there is no topic {name!r} at {kafka.bootstrap}, and this user may not create "
+                "it; have floorwatch create-topics run by one who may"
+            ) from refused
         except KafkaError as refused:
             raise TopicMissing(
                 f"cannot create {name!r} at {kafka.bootstrap}: {refused}"

@@ -1,4 +1,4 @@
-"""One real Kafka for all tests of this folder, and topics that no two tests share."""
+"""One real Kafka for the tests of this folder, one behind locks, and topics that no two share."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -7,6 +7,8 @@ import pytest
 
 from streams.local_kafka import LocalKafka
 from streams.topic_creation import create_topics
+from tests.support.certificates import Authority
+from tests.support.guarded_kafka import USERS, GuardedKafka
 
 NewTopics = Callable[..., dict[str, str]]
 
@@ -15,6 +17,14 @@ NewTopics = Callable[..., dict[str, str]]
 def kafka() -> Iterator[LocalKafka]:
     """A broker for the whole session; a test that stops or harms one starts its own."""
     with LocalKafka() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
+    """A broker that lets in nobody without a password or a certificate, for the whole session."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with GuardedKafka(folder, Authority(folder, "ca"), USERS) as broker:
         yield broker
 
 
