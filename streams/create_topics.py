@@ -120,10 +120,11 @@ def create_topics_command(
         retention_ms=retention_ms,
         min_insync_replicas=min_insync_replicas,
     )
-    for name in cluster.hidden:
+    if cluster.hidden:
+        names = ", ".join(sorted(cluster.hidden))
         raise NotAllowed(
-            f"this user may not see whether the topic {name!r} is there: it needs Create, Describe "
-            "and DescribeConfigs on it"
+            f"this user may not see whether these topics are there: {names}; it needs Create, "
+            "Describe and DescribeConfigs on them"
         )
     made = make(kafka, cluster, planned, copies=copies)
     asked = frozenset(

@@ -101,7 +101,12 @@ async def require_rights(kafka: KafkaAccess, rights: Iterable[Right]) -> None:
 
 
 async def watch_rights(kafka: KafkaAccess, rights: Iterable[Right]) -> None:
-    """Say in the log when one of *rights* goes or comes back, or Kafka lets us in no more."""
+    """Say in the log when one of *rights* goes or comes back, or Kafka lets us in no more.
+
+    Raises:
+        NotAllowed: the right to be in the group is gone. aiokafka is not in it any more then, and
+            does not come back when it may again; whatever else is missing, we go on when it may.
+    """
     wanted = list(rights)
     known = ""
     while True:
@@ -109,6 +114,8 @@ async def watch_rights(kafka: KafkaAccess, rights: Iterable[Right]) -> None:
         try:
             missing = await missing_rights(kafka, wanted)
             found = what_is_missing(missing) if missing else ""
+            if any(right.kind == "group" for right in missing):
+                raise NotAllowed(found)
         except BrokerRefuses as refusal:
             found = str(refusal)
         except BrokerUnreachable:

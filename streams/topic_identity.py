@@ -59,6 +59,7 @@ async def identities(client: Any, names: Iterable[str]) -> Mapping[str, TopicIde
     """Ask the broker of *client*, an `AIOKafkaClient`, which of the topics *names* are there.
 
     Raises:
+        TopicAuthorizationFailedError: one is hidden from this user, so nobody knows.
         KafkaError: it does not answer.
     """
     asked = sorted(names)
@@ -71,6 +72,9 @@ async def identities(client: Any, names: Iterable[str]) -> Mapping[str, TopicIde
     except NotImplementedError:  # the broker is older than the request
         answer = await client.send(node, MetadataRequest(asked))
         topics = [(error, name, "", parts) for error, name, _, parts in answer.topics]
+    for error, name, *_ in topics:
+        if error == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(name)
     return {
         name: TopicIdentity(id_, len(parts))
         for error, name, id_, parts in topics

@@ -32,11 +32,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from faust.app import BootStrategy as FaustBootStrategy
@@ -50,6 +52,7 @@ from mode.utils.futures import maybe_async
 from streams.backoff import Backoff
 from streams.closing import close
 from streams.kafka_access import KafkaAccess
+from streams.kafka_admin import NotAllowed
 from streams.reader import TP, Batch, Position, Reader, Record, Sink
 from streams.topic_identity import (
     PartitionsChanged,
@@ -152,7 +155,7 @@ class App(faust.App):
         self.options = options
         self.reader = Reader(sink)
         self.refused = asyncio.Event()
-        self.refusal: PartitionsChanged | None = None
+        self.refusal: Exception | None = None
         super().__init__(
             options.name,
             broker=[f"kafka://{address}" for address in options.kafka.bootstrap.split(",")],
@@ -170,7 +173,7 @@ class App(faust.App):
         )
         self.transport = _Transport(self.conf.broker_consumer, self)
 
-    def refuse(self, why: PartitionsChanged) -> None:
+    def refuse(self, why: Exception) -> None:
         """Have `run` end in good order and raise *why*: an operator's matter, and no crash."""
         self.refusal = why
         self.refused.set()
@@ -228,7 +231,7 @@ async def run(app: App, stop: asyncio.Event) -> None:
 
     Raises:
         TopicMissing: a topic to read is not there.
-        NotAllowed: this user may not read one.
+        NotAllowed: this user may not read one, or may not be in its group any more.
         BrokerUnreachable: no Kafka answers.
         PartitionsChanged: a topic has not as many partitions as its state was kept for.
         Exception: what the sink raised, or what the Kafka client could not mend.
@@ -613,9 +616,7 @@ class _Client(driver.AIOKafkaConsumerThread):
             await asyncio.sleep(POLL_EVERY_S)
             return {}
         except KafkaError as exc:
-            if not exc.retriable:
-                raise
-            log.warning("reading pauses: %s", exc)
+            self._pause_or_end(exc)
             await asyncio.sleep(timeout)
             return {}
         former = self.consumer.former(polled)
@@ -623,6 +624,15 @@ class _Client(driver.AIOKafkaConsumerThread):
         if former:
             await self._mend(self.consumer.follow(former))
         return batches
+
+    def _pause_or_end(self, exc: KafkaError) -> None:
+        """Say that reading pauses, or raise *exc* if it is nothing that goes by."""
+        if isinstance(exc, GroupAuthorizationFailedError):  # aiokafka does not join it again
+            self.app.refuse(NotAllowed(f"Kafka does not allow this user to be in its group: {exc}"))
+        elif exc.retriable or isinstance(exc, TopicAuthorizationFailedError):
+            log.warning("reading pauses: %s", exc)
+        else:
+            raise exc
 
     async def _mend(self, finding: Awaitable[None]) -> None:
         """Find out where to go on; what is in vain is tried again at the next poll."""

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import uvloop
 from aiohttp import web
-from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
@@ -224,9 +223,9 @@ async def work(
             for ended in beside:
                 if ended.done():
                     ended.result()
-        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as refused:
-            await require_rights(kafka, rights)
-            raise NotAllowed(f"Kafka does not allow this user something: {refused}") from refused
+        except NotAllowed:
+            await require_rights(kafka, rights)  # which names them all
+            raise
         finally:
             for task in beside:
                 task.cancel()
