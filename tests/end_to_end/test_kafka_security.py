@@ -98,6 +98,16 @@ def test_every_command_gets_in(
     assert "sales" in reported
 
 
+def test_check_warns_of_a_way_that_others_can_read(guarded: GuardedKafka, tmp_path: Path) -> None:
+    warning = "warn  broker: what is said to it can be read on the way"
+    for way, is_open in (("CLEAR", True), ("PLAIN", False)):
+        path = settings_file(tmp_path, guarded.by_password(ANYTHING, way))
+
+        checked = CliRunner().invoke(main, ["check", "--settings", str(path)])
+
+        assert (warning in checked.stdout) == is_open
+
+
 # What keeps us out. Each is one line that says what to correct and holds no secret.
 
 Broken = Callable[[GuardedKafka, Authority], Settings]

@@ -494,7 +494,7 @@ async def test_a_missing_topic_is_named_with_the_way_to_create_it(
 async def test_an_address_where_no_kafka_answers_is_named(unique: str) -> None:
     options = TransportOptions(name=unique, kafka=KafkaAccess("127.0.0.1:1"), topics=("calls",))
 
-    with pytest.raises(BrokerUnreachable, match=r"no Kafka answers at 127\.0\.0\.1:1 "):
+    with pytest.raises(BrokerUnreachable, match=r"no Kafka answers at 127\.0\.0\.1:1;"):
         await run(create_app(options, Notebook()), asyncio.Event())
 
 
