@@ -111,20 +111,23 @@ def _refusal(
     kafka: KafkaAccess, host: str, port: int, error: BaseException
 ) -> BrokerUnreachable | None:
     """What *error* means for the operator; None where it only means that nobody listens."""
-    place = f"Kafka at {host}:{port}"
     certain = _certain(kafka, host, error)
     if certain is not None:
-        return BrokerRefuses(f"{place}: {certain}")
+        return BrokerRefuses(f"Kafka at {host}:{port}: {certain}")
+    silent = f"no Kafka answers at {host}:{port}"
     for cause in _causes(error):
         match cause:
             case ConnectionRefusedError():
                 return None
             case socket.gaierror():
-                return BrokerUnreachable(f"{place}: there is no host of this name; correct it")
+                return BrokerUnreachable(f"{silent}: there is no host of this name; correct it")
             case TimeoutError():
-                return BrokerUnreachable(f"{place}: no answer in {ANSWERS_WITHIN_S:.0f} s")
+                within = f"within {ANSWERS_WITHIN_S:.0f} s"
+                return BrokerUnreachable(f"{silent} {within}; start it, or correct the address")
             case ssl.SSLError() | ConnectionError() | asyncio.IncompleteReadError():
-                return BrokerUnreachable(f"{place}: it hangs up; {_is_it_made_for(kafka)}")
+                return BrokerUnreachable(
+                    f"{silent}: somebody there hangs up; start it, or {_is_it_made_for(kafka)}"
+                )
     return None
 
 
