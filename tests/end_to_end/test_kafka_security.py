@@ -122,7 +122,7 @@ def wrong_password(guarded: GuardedKafka, foreign: Authority) -> str:
 SIGNED_IN_WRONG: Final = (
     r"user or password are wrong; correct kafka\.username_file, kafka\.password_file"
 )
-OTHER_LISTENER: Final = r"somebody there hangs up; start it, or correct kafka\.security_protocol, if its listener is not"
+OTHER_LISTENER: Final = r"hangs up; start it, or correct kafka\.security_protocol, if its listener"
 OUR_CERTIFICATE: Final = r"it does not accept our certificate \(.*\); correct kafka\.certificate"
 
 KEPT_OUT: Final[Mapping[str, tuple[Broken, str]]] = {
@@ -183,25 +183,25 @@ KEPT_OUT: Final[Mapping[str, tuple[Broken, str]]] = {
     ),
     "no TLS where they have it": (
         lambda kafka, _: {"bootstrap": kafka.at("MUTUAL")},
-        f"{OTHER_LISTENER} made for plaintext",
+        f"{OTHER_LISTENER} is not made for plaintext",
     ),
     "no TLS where they have it, with a user": (
         lambda kafka, _: {**kafka.by_password(ANYTHING, "CLEAR"), "bootstrap": kafka.at("SCRAM")},
-        f"{OTHER_LISTENER} made for sasl_plaintext",
+        f"{OTHER_LISTENER} is not made for sasl_plaintext",
     ),
     "TLS where they have none": (
         lambda kafka, _: {
             **kafka.by_certificate(kafka.authority.sign("ours")),
             "bootstrap": kafka.bootstrap,
         },
-        f"{OTHER_LISTENER} made for ssl",
+        f"{OTHER_LISTENER} is not made for ssl",
     ),
     "no user where they ask for one": (
         lambda kafka, _: {
             **kafka.by_certificate(kafka.authority.sign("ours")),
             "bootstrap": kafka.at("SCRAM"),
         },
-        f"{OTHER_LISTENER} made for ssl",
+        f"{OTHER_LISTENER} is not made for ssl",
     ),
     "a user where they know none": (
         lambda kafka, _: {

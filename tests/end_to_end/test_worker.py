@@ -120,7 +120,7 @@ def test_a_missing_topic_is_named_with_the_way_to_create_it(
 
     assert code == 3
     assert f"there is no topic '{unique}.calls'" in said
-    assert f"--create --topic {unique}.calls" in said
+    assert "floorwatch create-topics" in said
 
 
 def test_a_missing_topic_for_rejected_records_is_created(
