@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TopicAuthorizationFailedError
 from click.testing import CliRunner, Result
 
@@ -21,6 +22,7 @@ from streams.kafka_rights import missing_rights, require_rights, rights_of_worke
 from streams.reader import TP
 from streams.settings import Settings, load_settings
 from streams.state_log import StateLog
+from streams.topic_identity import identities
 from streams.topics import look, own_topics, remove_topics
 from tests.end_to_end.test_worker import BEGINS_MS, answered_calls
 from tests.support.commands import floorwatch, read_back
@@ -254,6 +256,22 @@ def test_a_worker_that_may_not_be_in_its_group_any_more_ends_and_names_the_right
 
     assert f"Kafka does not allow this user: {right}; " in worker.log().splitlines()[-1]
     assert "Traceback" not in worker.log()
+
+
+def test_a_topic_that_is_hidden_is_not_taken_for_one_that_is_gone(floor: Guarded) -> None:
+    async def asked() -> object:
+        client = AIOKafkaClient(**floor.access("worker").client)
+        await client.bootstrap()
+        try:
+            return await identities(client, ["calls", "chats"])
+        finally:
+            await client.close()
+
+    take_away(floor.kafka.bootstrap, [right for right in OF_WORKER if right.name == "calls"])
+    until(lambda: bool(floor.missing()), "it was taken away")
+
+    with pytest.raises(TopicAuthorizationFailedError, match="calls"):
+        asyncio.run(asked())
 
 
 def test_the_state_and_the_floor_cannot_be_read_without_the_right_to(floor: Guarded) -> None:
