@@ -189,9 +189,9 @@ def plans(
         min_insync_replicas: how many copies have to have a record before it counts as written; None
             for what the brokers say.
     """
-    every = {
-        **({} if min_insync_replicas is None else {"min.insync.replicas": str(min_insync_replicas)})
-    }
+    every: dict[str, str] = {}
+    if min_insync_replicas is not None:
+        every["min.insync.replicas"] = str(min_insync_replicas)
     kept = {**every, "retention.ms": str(retention_ms), "retention.bytes": str(KEEPS_ALL)}
     ahead_ms = _WITHOUT_LIMIT if any_time else MAX_AHEAD_MS
     events = {
@@ -201,7 +201,7 @@ def plans(
         "message.timestamp.after.max.ms": str(ahead_ms),
     }
     sources = settings.topics.in_use()
-    most = max([there[name].partitions if name in there else partitions for name in sources])
+    most = max(there[name].partitions if name in there else partitions for name in sources)
     rejected = {**kept, **_ANY_TIME, "max.message.bytes": str(REJECTED_BYTES)}
     return {
         **{name: Plan(partitions, events) for name in sources},
