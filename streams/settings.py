@@ -196,6 +196,31 @@ def load_settings(
         BadSetting: in one line, where the value came from, the key, the value and what would be
             right.
     """
+    tree, origins, file = _written(path, environ, options or {})
+    try:
+        return _settings(tree)
+    except BadSetting as wrong:
+        wrong.where = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
+        raise
+
+
+def listening_at(path: Path | None, environ: Mapping[str, str]) -> tuple[str, int]:
+    """`host` and `port` of the same settings, whatever is wrong with the others.
+
+    A worker goes on when its file has been spoilt since; who asks whether it does needs no more.
+
+    Raises:
+        BadSetting: one of the two is wrong, or the file cannot be read at all.
+    """
+    tree, _, _ = _written(path, environ, {})
+    settings = _settings({key: tree[key] for key in ("host", "port") if key in tree})
+    return settings.host, settings.port
+
+
+def _written(
+    path: Path | None, environ: Mapping[str, str], options: Mapping[str, str]
+) -> tuple[dict[str, object], dict[str, str], SettingsFile | None]:
+    """All that is written, unchecked; what gave a value that is not of the file; the file."""
     if path is None and environ.get(SETTINGS_FILE):
         path = Path(environ[SETTINGS_FILE])
     file = None if path is None else SettingsFile(path)
@@ -206,14 +231,10 @@ def load_settings(
             keys = _keys(variable, tree)
             _put(tree, keys, read_yaml(environ[variable], variable))
             origins[".".join(keys)] = variable
-    for key, written in (options or {}).items():
+    for key, written in options.items():
         _put(tree, key.split("."), written)
         origins[key] = "--" + key.replace(".", "-").replace("_", "-")
-    try:
-        return _settings(tree)
-    except BadSetting as wrong:
-        wrong.where = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
-        raise
+    return tree, origins, file
 
 
 def _settings(tree: Mapping[str, object]) -> Settings:
