@@ -1,4 +1,4 @@
-"""`deploy/compose.yaml` as Compose's own loader reads it: hardened, pinned, on loopback, in order."""
+"""The composition as Compose's own loader reads it: hardened, pinned, on loopback, in order."""
 
 from __future__ import annotations
 

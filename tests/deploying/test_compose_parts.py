@@ -1,8 +1,8 @@
 """The composition without an engine: its real programs, started as it says, in a network of theirs.
 
 Commands, variables, names and ports are those of `deploy/compose.yaml`; only the folders that
-volumes would be are others. What is ours runs as the image has it: installed by the Dockerfile's own
-steps, on a read-only root, as a user that nobody is, without any right, in an empty folder.
+volumes would be are others. What is ours runs as the image has it: installed by the Dockerfile's
+own steps, on a read-only root, as a user that nobody is, without any right, in an empty folder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import pytest
 from requirements.build_programs import built
 from streams import local_kafka
 from tests.support import dockerfile
-from tests.support.composed import Service, services
+from tests.support.composed import services
 from tests.support.enclosed import House, Village
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -79,10 +79,13 @@ class Composition:
 
     def placed(self, name: str, word: str) -> str:
         """*word* with the folders of its volumes as they are on this machine."""
+        option, equals, path = word.rpartition("=")
         for each in self.services[name].get("volumes", []):
-            here = each["source"] if each["type"] == "bind" else self._volume(each["source"])
-            word = word.replace(each["target"], str(here))
-        return word
+            if path == each["target"] or path.startswith(f"{each['target']}/"):
+                here = each["source"] if each["type"] == "bind" else self._volume(each["source"])
+                path = path.replace(each["target"], str(here), 1)
+                break
+        return f"{option}{equals}{path}"
 
     def start(self, name: str) -> House:
         """Begin with it."""

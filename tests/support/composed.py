@@ -11,7 +11,7 @@ from requirements.build_programs import built
 
 COMPOSE_FILE: Final = Path(__file__).parents[2] / "deploy" / "compose.yaml"
 LOADER: Final = "cmd"
-"""The loader of the Compose Specification's Go module, which is called by the name of its folder."""
+"""The loader of the Compose Specification's Go module; it is called as its folder is."""
 
 Service = dict[str, Any]
 

@@ -11,7 +11,6 @@ whatever else this machine does. Needs util-linux, and root or user namespaces.
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -35,8 +34,8 @@ mount --bind "$1" /etc/hosts
 echo there
 read over || true
 """
-# Whatever is mounted is read-only, also what a container would have as a folder of its own. The last
-# step is to where the Python of this machine is, should its home be root's alone.
+# Whatever is mounted is read-only, also what a container would have as a folder of its own. Should
+# the Python of this machine be in a home that only root may see, all else of that home is hidden.
 _READ_ONLY: Final = """\
 set -eu
 python=$1; aside=$2; shift 2
