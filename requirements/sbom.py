@@ -25,7 +25,7 @@ from cyclonedx.model import (
 )
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import License
+from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.markers import Marker
@@ -82,16 +82,17 @@ def locked(text: str) -> list[Locked]:
 
 def licence(package: metadata.PackageMetadata) -> str:
     """The licence that a package says it has; in the words of SPDX where it uses them."""
-    said = package.get("License-Expression")
-    if said:
-        return said
+    if "License-Expression" in package:
+        return package["License-Expression"]
     classified = [
         each.removeprefix(_CLASSIFIER)
         for each in package.get_all("Classifier") or []
         if each.startswith(_CLASSIFIER)
     ]
-    free = package.get("License") or ""
-    return free if free and "\n" not in free else " AND ".join(sorted(classified)) or "unknown"
+    free = package["License"] if "License" in package else ""
+    if free and "\n" not in free:
+        return free
+    return " AND ".join(sorted(classified)) or "unknown"
 
 
 def needs(name: str) -> set[str]:
@@ -142,7 +143,7 @@ def _component(name: str, version: str, hashes: tuple[str, ...], kind: Component
     try:
         licences = [known.make_from_string(said)]
     except ValueError:
-        licences = [License(name=said)]
+        licences = [DisjunctiveLicense(name=said)]
     purl = PackageURL("pypi", name=name, version=version)
     files = ExternalReference(
         type=ExternalReferenceType.DISTRIBUTION,

@@ -20,7 +20,7 @@ PERMISSIVE: Final = {
     *("Apache 2", "Apache 2.0", "Apache License, Version 2.0", "BSD License", "MIT License"),
     "BSD-derived (Repoze)",
 }
-# Changes of a file under the MPL stay under it; nothing is asked of who uses it, and we change none.
+# Changes of a file under the MPL stay under it; who only uses it owes nothing, and we change none.
 UNCHANGED: Final = {
     "certifi": "MPL-2.0",
     "orjson": "MPL-2.0 AND (Apache-2.0 OR MIT)",
