@@ -15,7 +15,7 @@ COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
+.PHONY: help demo test test-fast test-boards test-image sbom audit soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,10 @@ bench-paging: $(VENV)/.test programs ## seconds from a breach to the page; ARGS=
 
 bench-scale: $(VENV)/.test ## speed, memory and answers as things grow; ARGS='scrape open --events 1000000'
 	$(BIN)/python tests/bench/scale.py $(ARGS)
+
+# Podman with runc works as root on a machine without a service; Debian has all of these.
+test-image: $(VENV)/.test ## the image, built and run by podman: as root, with podman, runc and mmdebstrap
+	$(PYTEST) tests/deploying/trial_of_the_image.py $(ARGS)
 
 sbom: $(VENV)/.test ## what the image is made of, as CycloneDX: build/sbom.json
 	@$(BIN)/python -m requirements.sbom build/sbom.json

@@ -89,9 +89,9 @@ def licence(package: metadata.PackageMetadata) -> str:
         for each in package.get_all("Classifier") or []
         if each.startswith(_CLASSIFIER)
     ]
-    free = package["License"] if "License" in package else ""
-    if free and "\n" not in free:
-        return free
+    free: list[str] = package.get_all("License") or []
+    if free and "\n" not in free[0]:
+        return free[0]
     return " AND ".join(sorted(classified)) or "unknown"
 
 
