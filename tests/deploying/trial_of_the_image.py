@@ -177,7 +177,8 @@ def test_it_works_hardened_as_anybody_and_ends_well(
 
     until(lambda: engine.tried(*asked).returncode == 0, lambda: engine("logs", worker))
     assert engine.tried("healthcheck", "run", worker).returncode == 0
-    assert engine("diff", worker) == ""
+    # The engine itself puts hosts and the like into /etc.
+    assert {*engine("diff", worker).splitlines()} <= {"C /etc"}
     engine("stop", "--time", "60", worker)
     assert engine("inspect", "--format", "{{.State.ExitCode}}", worker) == "0"
 
