@@ -20,7 +20,7 @@ from requirements.build_programs import built
 from streams import local_kafka
 from tests.support import dockerfile
 from tests.support.composed import services
-from tests.support.enclosed import House, Village
+from tests.support.enclosed import House, Lock, Village
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CONFIGURES: Final = "kafka.docker.KafkaDockerWrapper"
@@ -89,16 +89,33 @@ class Composition:
 
     def start(self, name: str) -> House:
         """Begin with it."""
-        return self.village.start(
-            name, self.command(name), self.variables(name), locked=self._is_ours(name)
-        )
+        return self.village.start(name, self.command(name), self.variables(name), self.lock(name))
 
     def checked(self, name: str) -> bool:
         """Whether its health check says that it is well."""
         kind, *command = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        done = self.village.run(command, self.variables(name), locked=self._is_ours(name))
+        done = self.village.run(command, self.variables(name), self.lock(name))
         return done.returncode == 0
+
+    def lock(self, name: str) -> Lock:
+        """Hardened as the composition says: what it writes to are its volumes alone.
+
+        Ours run as nobody; theirs as who runs the tests, for whom their programs were built.
+        """
+        service = self.services[name]
+        assert service["read_only"]
+        volumes = [
+            self._volume(each["source"])
+            for each in service.get("volumes", [])
+            if each["type"] == "volume"
+        ]
+        scratch = [self.scratch(each.partition(":")[0]) for each in service.get("tmpfs", [])]
+        return Lock(self._is_ours(name), [*volumes, *scratch])
+
+    def scratch(self, place: str) -> Path:
+        """The folder here that is the tmpfs at *place*."""
+        return self._made("scratch", place.strip("/").replace("/", "-"))
 
     def well(self, house: House) -> None:
         """Return once *house* is well."""
@@ -109,7 +126,10 @@ class Composition:
         return image.startswith("floorwatch:")
 
     def _volume(self, name: str) -> Path:
-        folder = self._folder / "volumes" / name
+        return self._made("volumes", name)
+
+    def _made(self, kind: str, name: str) -> Path:
+        folder = self._folder / kind / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -121,18 +141,22 @@ def composition(open_folder: Path, installed: Path) -> Iterator[Composition]:
 
 
 def kafka_of(composition: Composition, folder: Path) -> House:
-    """Kafka with what its image's own program makes of the composition's variables."""
+    """Kafka with what its image's own program makes of the composition's variables.
+
+    The image's scripts are not here: only what they call.
+    """
     variables = composition.variables("kafka")
     variables["KAFKA_LOG_DIRS"] = composition.placed("kafka", variables["KAFKA_LOG_DIRS"])
-    defaults, mounted, final = (folder / name for name in ("defaults", "mounted", "final"))
-    for each in (defaults, mounted, final):
+    final = composition.scratch("/opt/kafka/config")
+    defaults, mounted = folder / "defaults", folder / "mounted"
+    for each in (defaults, mounted):
         each.mkdir(parents=True)
     for name in ("server.properties", "log4j2.yaml", "tools-log4j2.yaml"):
         (defaults / name).write_text("" if name.endswith("properties") else LOGGING)
     jars = local_kafka.fetched_jars(local_kafka.default_cache())
     java = [
         *(str(local_kafka._java()), "-Xmx512m", *local_kafka.JVM_OPTIONS),
-        *("-cp", ":".join(map(str, jars)), f"-Djava.io.tmpdir={folder}"),
+        *("-cp", ":".join(map(str, jars)), f"-Djava.io.tmpdir={composition.scratch('/tmp')}"),  # noqa: S108 # its name in the image
         f"-Dlog4j2.configurationFile={defaults / 'log4j2.yaml'}",
     ]
     made = composition.village.run(
@@ -141,17 +165,23 @@ def kafka_of(composition: Composition, folder: Path) -> House:
             *("--mounted-configs-dir", str(mounted), "--final-configs-dir", str(final)),
         ],
         variables,
+        composition.lock("kafka"),
     )
     assert made.returncode == 0, made.stdout + made.stderr
     return composition.village.start(
-        "kafka", [*java, "kafka.Kafka", str(final / "server.properties")], variables
+        "kafka",
+        [*java, "kafka.Kafka", str(final / "server.properties")],
+        variables,
+        composition.lock("kafka"),
     )
 
 
 def asked(composition: Composition, promql: str) -> list[dict[str, Any]]:
     """What Prometheus answers, asked with its own tool."""
     command = ["promtool", "query", "instant", "--format=json", "http://prometheus:9090", promql]
-    done = composition.village.run(command, composition.variables("prometheus"))
+    done = composition.village.run(
+        command, composition.variables("prometheus"), Lock(as_nobody=False)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
@@ -190,4 +220,5 @@ def test_the_parts_begin_in_order_find_each_other_and_end_well(
 def alerts(composition: Composition) -> str:
     """What Alertmanager has, asked with its own tool."""
     command = ["amtool", "--alertmanager.url=http://alertmanager:9093", "alert", "query"]
-    return composition.village.run(command, composition.variables("alertmanager")).stdout
+    variables = composition.variables("alertmanager")
+    return composition.village.run(command, variables, Lock(as_nobody=False)).stdout

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from streams import leash
 from tests.support.running import PATIENCE_S
@@ -38,7 +38,7 @@ read over || true
 # the Python of this machine be in a home that only root may see, all else of that home is hidden.
 _READ_ONLY: Final = """\
 set -eu
-python=$1; aside=$2; shift 2
+python=$1; aside=$2; folder=$3; kept=$4; shift 4
 if ! setpriv {nobody} test -x "$python/bin/python3"; then
   home=/$(echo "$python" | cut -d / -f 2)
   mount --bind "$python" "$aside"
@@ -46,14 +46,30 @@ if ! setpriv {nobody} test -x "$python/bin/python3"; then
   mkdir -p "$python"
   mount --bind "$aside" "$python"
 fi
-findmnt --raw --noheadings --output TARGET | grep -vE '^/(proc|sys|dev)(/|$)' | while read -r at; do
+echo "$kept" | while read -r at; do
+  if [ -n "$at" ]; then mount --bind "$at" "$at"; fi
+done
+findmnt --raw --noheadings --output TARGET | grep -vE '^/(proc|sys|dev)(/|$)' | grep -vxF "$kept" |
+while read -r at; do
   if mountpoint --quiet "$at"; then mount -o remount,bind,ro "$at"; fi
 done
-cd "$1"; shift
+cd "$folder"
 exec setpriv {nobody} {powerless} "$@"
 """
 _NOBODY: Final = f"--reuid {UID} --regid {UID} --clear-groups" if _IS_ROOT else ""
 _POWERLESS: Final = "--no-new-privs --inh-caps=-all --bounding-set=-all"
+
+
+class Lock(NamedTuple):
+    """As a hardened container: a root that is only read, no rights, and an empty folder to be in.
+
+    Attributes:
+        as_nobody: as a user that nobody is; else as who runs the tests.
+        writable: folders that are no part of the root, as volumes are.
+    """
+
+    as_nobody: bool = True
+    writable: Sequence[Path] = ()
 
 
 class House:
@@ -137,28 +153,25 @@ class Village:
         assert self._keeper is not None
         self._keeper.communicate(b"\n", timeout=PATIENCE_S)
 
-    def start(
-        self, name: str, command: Sequence[str], env: Mapping[str, str], *, locked: bool = False
-    ) -> House:
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], lock: Lock) -> House:
         """Run *command* with the variables *env* and no others until the village ends.
 
         Args:
             name: what to call it, and its log.
             command: the program and its arguments.
             env: its variables.
-            locked: as a hardened container: read-only root, a user that nobody is, no rights, and
-                an empty folder to be in.
+            lock: what it may not do.
         """
-        house = House(name, self._inside(command, locked), env, self.folder / f"{name}.log")
+        house = House(name, self._inside(command, lock), env, self.folder / f"{name}.log")
         self._houses.append(house)
         return house
 
     def run(
-        self, command: Sequence[str], env: Mapping[str, str], *, locked: bool = False
+        self, command: Sequence[str], env: Mapping[str, str], lock: Lock
     ) -> subprocess.CompletedProcess[str]:
         """Run *command* to its end, as `start` does."""
         return subprocess.run(
-            self._inside(command, locked),
+            self._inside(command, lock),
             env=dict(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -167,12 +180,15 @@ class Village:
             check=False,
         )
 
-    def _inside(self, command: Sequence[str], locked: bool) -> list[str]:
+    def _inside(self, command: Sequence[str], lock: Lock) -> list[str]:
         assert self._keeper is not None
         user = [] if _IS_ROOT else ["--user", "--preserve-credentials"]
-        inside = ["nsenter", "--target", str(self._keeper.pid), *user, "--net", "--mount"]
-        if not locked:
-            return [*inside, *command]
-        script = _READ_ONLY.format(nobody=_NOBODY, powerless=_POWERLESS)
-        lock = ["unshare", "--mount", "sh", "-c", script, "sh", sys.base_prefix]
-        return [*inside, *lock, str(self.folder / "aside"), str(self.folder / "empty"), *command]
+        nobody = _NOBODY if lock.as_nobody else ""
+        return [
+            *("nsenter", "--target", str(self._keeper.pid), *user, "--net", "--mount"),
+            *("unshare", "--mount", "sh", "-c"),
+            _READ_ONLY.format(nobody=nobody, powerless=_POWERLESS),
+            *("sh", sys.base_prefix, str(self.folder / "aside"), str(self.folder / "empty")),
+            "\n".join(map(str, lock.writable)),
+            *command,
+        ]
