@@ -1,11 +1,12 @@
 """Programs as containers run them, without an engine: Linux's own namespaces.
 
 with Village(folder, ["kafka", "worker"]) as village:
-    worker = village.start("worker", ["floorwatch", "worker"], {"FLOORWATCH_HOST": "0.0.0.0"})
+    worker = village.start("worker", ["floorwatch", "worker"], {"PATH": path}, Lock())
 
 A village is a network of its own in which nothing but loopback is, and its houses' names mean that.
 So programs listen at the ports and call each other by the names that a composition gives them,
-whatever else this machine does. Needs util-linux, and root or user namespaces.
+whatever else this machine does. Needs Linux with util-linux and iproute2, and root or user
+namespaces.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from streams import leash
 from tests.support.running import PATIENCE_S
 
 T = TypeVar("T")
+
+NEEDED: Final = "no network of its own: it needs util-linux, iproute2, and root or user namespaces"
 
 UID: Final = 54_321
 """Of nobody: no account of any machine has it, and no file of the image is its own."""
@@ -127,7 +130,8 @@ class Village:
         for name in ("aside", "empty"):
             (folder / name).mkdir(parents=True)
         self._hosts = folder / "hosts"
-        self._hosts.write_text(f"127.0.0.1 localhost {' '.join(names)}\n", encoding="utf-8")
+        here = ["localhost", os.uname().nodename, *names]
+        self._hosts.write_text(f"127.0.0.1 {' '.join(here)}\n", encoding="utf-8")
         self._houses: list[House] = []
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -143,7 +147,7 @@ class Village:
             stdout=subprocess.PIPE,
         )
         assert self._keeper.stdout is not None
-        assert self._keeper.stdout.readline() == b"there\n", "no namespaces: see tests/support"
+        assert self._keeper.stdout.readline() == b"there\n", NEEDED
         return self
 
     def __exit__(self, *exc_info: object) -> None:
