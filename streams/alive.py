@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from streams.settings import listening_at
+from streams.settings import load_settings
 
 EXIT_NOT_ALIVE: Final = 1
 
@@ -83,7 +83,9 @@ def alive_command(ready: bool, patience_s: float, settings_file: Path | None) ->
     For the health check of a container, where no other program is. The worker is found by the
     settings that it has itself, over TLS too; no token is needed.
     """
-    host, port = listening_at(settings_file, os.environ)
+    # A worker goes on when its policy is spoilt; whether it does is no question of that.
+    settings = load_settings(settings_file, os.environ, only=("host", "port"))
+    host, port = settings.host, settings.port
     if port == 0:
         raise click.UsageError("with `port: 0` nobody knows where the worker listens")
     try:

@@ -10,7 +10,7 @@ it means the one name in the file that differs from it by nothing else. The valu
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -183,6 +183,8 @@ def load_settings(
     path: Path | None,
     environ: Mapping[str, str],
     options: Mapping[str, str] | None = None,
+    *,
+    only: Collection[str] | None = None,
 ) -> Settings:
     """The settings of the file at *path*, overridden by *environ*, and that by *options*.
 
@@ -191,36 +193,13 @@ def load_settings(
         environ: the environment; every variable that begins with `FLOORWATCH_` must be a setting.
             Those that Kubernetes makes for a Service called floorwatch are left alone.
         options: what the command line says, by key (`bootstrap`, `topics.calls`).
+        only: the keys that are wanted; whatever is wrong with others is not looked at, and they
+            are as without any setting. None for all.
 
     Raises:
         BadSetting: in one line, where the value came from, the key, the value and what would be
             right.
     """
-    tree, origins, file = _written(path, environ, options or {})
-    try:
-        return _settings(tree)
-    except BadSetting as wrong:
-        wrong.where = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
-        raise
-
-
-def listening_at(path: Path | None, environ: Mapping[str, str]) -> tuple[str, int]:
-    """`host` and `port` of the same settings, whatever is wrong with the others.
-
-    A worker goes on when its file has been spoilt since; who asks whether it does needs no more.
-
-    Raises:
-        BadSetting: one of the two is wrong, or the file cannot be read at all.
-    """
-    tree, _, _ = _written(path, environ, {})
-    settings = _settings({key: tree[key] for key in ("host", "port") if key in tree})
-    return settings.host, settings.port
-
-
-def _written(
-    path: Path | None, environ: Mapping[str, str], options: Mapping[str, str]
-) -> tuple[dict[str, object], dict[str, str], SettingsFile | None]:
-    """All that is written, unchecked; what gave a value that is not of the file; the file."""
     if path is None and environ.get(SETTINGS_FILE):
         path = Path(environ[SETTINGS_FILE])
     file = None if path is None else SettingsFile(path)
@@ -231,10 +210,16 @@ def _written(
             keys = _keys(variable, tree)
             _put(tree, keys, read_yaml(environ[variable], variable))
             origins[".".join(keys)] = variable
-    for key, written in options.items():
+    for key, written in (options or {}).items():
         _put(tree, key.split("."), written)
         origins[key] = "--" + key.replace(".", "-").replace("_", "-")
-    return tree, origins, file
+    if only is not None:
+        tree = {key: tree[key] for key in only if key in tree}
+    try:
+        return _settings(tree)
+    except BadSetting as wrong:
+        wrong.where = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
+        raise
 
 
 def _settings(tree: Mapping[str, object]) -> Settings:
