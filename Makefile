@@ -15,7 +15,7 @@ COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
+.PHONY: help demo test test-fast test-boards test-image sbom audit soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,10 @@ lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer ver
 	$(COMPILE) --extra demo --group build --constraint requirements/test.txt \
 		--output-file requirements/demo.txt
 	$(COMPILE) --constraint requirements/test.txt --output-file requirements/runtime.txt
+	$(COMPILE_ONLY) --group pyproject.toml:build --constraint requirements/test.txt \
+		--output-file requirements/build.txt
 	$(COMPILE_ONLY) --group pyproject.toml:bench --output-file requirements/bench.txt
+	$(COMPILE_ONLY) --group pyproject.toml:audit --output-file requirements/audit.txt
 	@$(MAKE) --no-print-directory $(VENV)/.test
 	$(BIN)/python -m requirements.lock_kafka
 
@@ -90,6 +93,22 @@ bench-paging: $(VENV)/.test programs ## seconds from a breach to the page; ARGS=
 bench-scale: $(VENV)/.test ## speed, memory and answers as things grow; ARGS='scrape open --events 1000000'
 	$(BIN)/python tests/bench/scale.py $(ARGS)
 
+# Podman with runc works as root on a machine without a service; Debian has all of these.
+test-image: $(VENV)/.test ## the image, built and run by podman: as root, with podman, runc and mmdebstrap
+	$(PYTEST) tests/deploying/trial_of_the_image.py $(ARGS)
+
+sbom: $(VENV)/.test ## what the image is made of, as CycloneDX: build/sbom.json
+	@$(BIN)/python -m requirements.sbom build/sbom.json
+
+audit: .venv-audit/.audit ## known vulnerabilities of what the image is made of; asks a service on the internet
+	.venv-audit/bin/pip-audit --disable-pip --require-hashes --strict --requirement requirements/runtime.txt
+
+.venv-audit/.audit: requirements/audit.txt | $(BIN)/python
+	@$(BIN)/python -m venv .venv-audit
+	@echo 'installing the packages of $< into .venv-audit'
+	@.venv-audit/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
 # The peers bring their own clients and stores: a venv apart, and never in the locks above.
 .venv-bench/.peers: requirements/bench.txt | $(BIN)/python
 	@$(BIN)/python -m venv .venv-bench
@@ -98,7 +117,7 @@ bench-scale: $(VENV)/.test ## speed, memory and answers as things grow; ARGS='sc
 	@touch $@
 
 clean: ## remove what the other targets made in this folder
-	rm -rf $(VENV) .venv-bench build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) .venv-audit .venv-bench build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache
 
 # A stamp for each set of packages: newer than its lock file means installed. The lock file is whole, so

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, _Entry]] = {
     "simulate": _Entry("streams.simulate:simulate_command", "A made-up centre's events to Kafka."),
     "replay": _Entry("streams.replay:replay_command", "Recorded events to Kafka."),
     "report": _Entry("streams.report:report_command", "The numbers of recorded events."),
+    "alive": _Entry("streams.alive:alive_command", "Whether the worker on this machine is alive."),
     "check": _Entry("streams.check:check_command", "What is wrong with set-up or recordings."),
     "create-topics": _Entry(
         "streams.create_topics:create_topics_command", "The topics of an installation."

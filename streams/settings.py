@@ -10,7 +10,7 @@ it means the one name in the file that differs from it by nothing else. The valu
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -186,6 +186,8 @@ def load_settings(
     path: Path | None,
     environ: Mapping[str, str],
     options: Mapping[str, str] | None = None,
+    *,
+    only: Collection[str] | None = None,
 ) -> Settings:
     """The settings of the file at *path*, overridden by *environ*, and that by *options*.
 
@@ -194,6 +196,8 @@ def load_settings(
         environ: the environment; every variable that begins with `FLOORWATCH_` must be a setting.
             Those that Kubernetes makes for a Service called floorwatch are left alone.
         options: what the command line says, by key (`bootstrap`, `topics.calls`).
+        only: the keys that are wanted; whatever is wrong with others is not looked at, and they
+            are as without any setting. None for all.
 
     Raises:
         BadSetting: in one line, where the value came from, the key, the value and what would be
@@ -212,6 +216,8 @@ def load_settings(
     for key, written in (options or {}).items():
         _put(tree, key.split("."), written)
         origins[key] = "--" + key.replace(".", "-").replace("_", "-")
+    if only is not None:
+        tree = {key: tree[key] for key in only if key in tree}
     try:
         return _settings(tree)
     except BadSetting as wrong:
