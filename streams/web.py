@@ -16,7 +16,7 @@ from aiohttp import web
 
 from dashboards import wallboard
 from streams.core.queue_detail import formulas_document
-from streams.http_settings import NO_FRAMES, HttpSettings
+from streams.http_settings import HttpSettings
 from streams.live_stream import LiveStream, StreamSource
 from streams.web_access import LOOK_EVERY_S, Access, Surface
 from streams.web_answers import (
@@ -77,7 +77,7 @@ def create_web(
     floor: FloorSource,
     *,
     access: Access | None = None,
-    frame_ancestors: str = NO_FRAMES,
+    headers: Mapping[str, str] | None = None,
     name: str = "floorwatch",
     reread_every_s: float = LOOK_EVERY_S,
     max_streams: int = 500,
@@ -89,7 +89,7 @@ def create_web(
     Args:
         floor: where every answer comes from.
         access: the tokens; none are needed without.
-        frame_ancestors: who may show the wall in a frame, as in `Content-Security-Policy`.
+        headers: of every answer; those of `hardening` without.
         name: of the installation, which is in the name of the wall's cookie.
         reread_every_s: seconds between two looks at the files of tokens.
         max_streams: live streams served at once; one more is told to come back later.
@@ -108,10 +108,10 @@ def create_web(
     )
     access = access or Access(HttpSettings())
     guard = Guard(access, RULES, cookie=f"floorwatch_wall_{name}")
-    headers = hardening(frame_ancestors)
+    every = headers or hardening()
 
     async def harden(_request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(headers)
+        response.headers.update(every)
 
     async def watch_tokens(_app: web.Application) -> AsyncIterator[None]:
         watching = asyncio.create_task(access.watch(stream.let_go, every_s=reread_every_s))
