@@ -39,6 +39,7 @@ lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m streams.openapi --check
 	$(BIN)/python -m dashboards.alerts.generate --check
 	$(BIN)/python -m dashboards.grafana.generate --check
 

@@ -15,6 +15,7 @@ import orjson
 from aiohttp import web
 
 from dashboards import wallboard
+from streams import openapi
 from streams.core.queue_detail import formulas_document
 from streams.http_settings import HttpSettings
 from streams.live_stream import LiveStream, StreamSource
@@ -42,6 +43,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "/api/v1/floor/history": Rule(Surface.API, is_of_wall=True),
     "/api/v1/queue": Rule(Surface.API, is_of_wall=True),
     "/api/v1/formulas": Rule(Surface.API, is_of_wall=True),
+    "/api/v1/openapi.json": Rule(Surface.API),
     "/metrics": Rule(Surface.METRICS),
     "/healthz": Rule(None),
     "/readyz": Rule(None),
@@ -132,6 +134,7 @@ def create_web(
         "/api/v1/floor/history": figures.history,
         "/api/v1/queue": figures.queue,
         "/api/v1/formulas": figures.formulas,
+        "/api/v1/openapi.json": figures.openapi,
         "/metrics": figures.metrics,
         "/healthz": probes.health,
         "/readyz": probes.ready,
@@ -180,6 +183,7 @@ class _Figures:
         self._floor = floor
         self._encoded: tuple[dict[str, Any], bytes] | None = None
         self._formulas = orjson.dumps(formulas_document())
+        self._openapi = openapi.text().encode()
 
     async def floor(self, request: web.Request) -> web.Response:
         """The whole document, or only the queues and channels named in the query."""
@@ -209,6 +213,9 @@ class _Figures:
 
     async def formulas(self, request: web.Request) -> web.Response:
         return await _compressed(request, self._formulas, JSON_TYPE)
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return await _compressed(request, self._openapi, JSON_TYPE)
 
     async def metrics(self, request: web.Request) -> web.Response:
         return await _compressed(request, self._floor.metrics(), METRICS_TYPE)
