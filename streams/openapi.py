@@ -30,6 +30,8 @@ COMMITTED: Final = Path(__file__).parents[1] / "schemas" / "openapi.json"
 
 Json = dict[str, Any]
 
+_SCHEMAS: Final = "#/components/schemas"
+
 _WORDS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("Entry", "window"): (*WINDOWS, "total"),
     ("Entry", "formula"): FORMULA_IDS,
@@ -62,8 +64,22 @@ def _schemas() -> Json:
         for _, kind in inspect.getmembers(d, inspect.isclass)
         if issubclass(kind, d.Document) and kind is not d.Document
     ]
-    _, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    return {kind.__name__: _described(kind, made[kind.__name__]) for kind in kinds}
+    _, made = msgspec.json.schema_components(kinds, ref_template=f"{_SCHEMAS}/{{name}}")
+    described = {kind.__name__: _described(kind, made[kind.__name__]) for kind in kinds}
+    return described | _of_walls(described["Floor"], described["Entry"])
+
+
+def _of_walls(floor: Json, entry: Json) -> Json:
+    """What a frame of the stream is: it has the ratios of one formula or two."""
+    ratios = {
+        name: {**entry["properties"][name], "required": []}
+        for name in ("service_level", "service_level_n")
+    }
+    entries = {**floor["properties"]["entries"], "items": {"$ref": f"{_SCHEMAS}/WallEntry"}}
+    return {
+        "WallEntry": {**entry, "properties": {**entry["properties"], **ratios}},
+        "WallFloor": {**floor, "properties": {**floor["properties"], "entries": entries}},
+    }
 
 
 def _described(kind: type[d.Document], schema: Json) -> Json:
@@ -103,7 +119,7 @@ def _meanings(kind: type[d.Document]) -> dict[str, str]:
 
 
 def _ref(kind: type[d.Document]) -> Json:
-    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+    return {"$ref": f"{_SCHEMAS}/{kind.__name__}"}
 
 
 def _json(schema: Json, description: str) -> Json:
@@ -161,8 +177,8 @@ def _paths() -> Json:
             {
                 "200": _text(
                     "text/event-stream",
-                    "Events `edition` (of the pages), `history` (History), then `floor` once a "
-                    "second: a Floor with the wall's windows and each queue's own formula alone.",
+                    "Events `edition` (of the pages), `history` (History), then once a second "
+                    "`floor` (WallFloor): the wall's windows and each queue's own formula alone.",
                 ),
                 "503": too_many,
             },

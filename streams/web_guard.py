@@ -43,7 +43,7 @@ _PAGE: Final = """<!doctype html>
     <p>{why}</p>
     <p>Open it once with the token at the end of its address: <code>{example}</code>
     This browser then remembers it. Whoever runs floorwatch here has the token.</p>
-    <p><a href="{address}">Try again without it</a></p>
+    <p><a href="{address}">Try again</a></p>
     <section lang="es">
       <h2>Este panel necesita una clave</h2>
       <p>{why_es}</p>

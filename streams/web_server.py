@@ -138,7 +138,13 @@ class _Listener(web.Server):
             connection = request.protocol
             assert isinstance(connection, _Connection)  # noqa: S101 # made below
             connection.begin()
-            return await inner.request_handler(request)
+            try:
+                return await inner.request_handler(request)
+            except web.HTTPException as unmet:  # an `Expect` that aiohttp would repeat
+                return json_answer(
+                    {"error": "refused", "message": "this service cannot do what is asked of it"},
+                    status=unmet.status,
+                )
 
         super().__init__(answer, request_factory=inner.request_factory)
         self._limits = limits
