@@ -140,7 +140,7 @@ def create_web(
         "/readyz": probes.ready,
     }
     for path in RULES:
-        app.router.add_get(path, handlers[path], expect_handler=_expect)
+        app.router.add_get(path, handlers[path])
     return app
 
 
@@ -266,10 +266,6 @@ async def _compressed(request: web.Request, body: bytes, content_type: str) -> w
         else:
             body = gzipped(body)
     return web.Response(body=body, headers=headers)
-
-
-async def _expect(_request: web.Request) -> None:
-    """Leave `Expect` unanswered: no body is ever waited for."""
 
 
 @web.middleware

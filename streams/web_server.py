@@ -138,13 +138,10 @@ class _Listener(web.Server):
             connection = request.protocol
             assert isinstance(connection, _Connection)  # noqa: S101 # made below
             connection.begin()
-            try:
-                return await inner.request_handler(request)
-            except web.HTTPException as unmet:  # an `Expect` that aiohttp would repeat
-                return json_answer(
-                    {"error": "refused", "message": "this service cannot do what is asked of it"},
-                    status=unmet.status,
-                )
+            if "Expect" in request.headers:  # aiohttp repeats it, or fails where it is no text
+                told = {"error": "expectation_failed", "message": "this service takes no body"}
+                return json_answer(told, status=417, headers=dict(headers))
+            return await inner.request_handler(request)
 
         super().__init__(answer, request_factory=inner.request_factory)
         self._limits = limits

@@ -81,7 +81,7 @@ def ask(server: WebServer, path: str, token: str = "", body: str | None = None) 
     try:
         is_stream = answer.headers.get_content_type() == "text/event-stream"
         taken = b"" if is_stream else answer.read()
-        return answer_problems(path, answer.status, answer.headers, taken)
+        return answer_problems(path, answer.status, answer.headers["Content-Type"], taken)
     finally:
         connection.close()
 
@@ -106,10 +106,10 @@ def test_whatever_the_web_itself_says_is_described(tmp_path: Path) -> None:
 
 def test_a_document_that_says_something_else_is_found() -> None:
     formulas = orjson.dumps([{"id": "strict", "rule": "", "used_by": "", "moment": "then"}])
-    as_json = {"Content-Type": "application/json"}
+    as_json = "application/json"
 
     assert answer_problems("/api/v1/formulas", 200, as_json, formulas)
-    assert answer_problems("/api/v1/formulas", 200, {"Content-Type": "text/html"}, b"")
+    assert answer_problems("/api/v1/formulas", 200, "text/html", b"")
     assert answer_problems("/api/v1/formulas", 500, as_json, b"{}")
     assert schema_problems("Partial", {"share": 1.5, "since_ms": None})
     assert schema_problems("Partial", {"share": 0.5, "since_ms": None, "more": 1})

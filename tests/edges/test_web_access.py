@@ -3,7 +3,7 @@
 import http.client
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import pytest
 from streams.core.policy import BadSetting
 from streams.http_settings import HttpSettings, is_loopback, read_http, refuse_open_surfaces
 from streams.web_access import Access, Surface
+from tests.support.commands import floorwatch
 from tests.support.fake_floor import FakeFloor, WebServer, serving
 from tests.support.tokens import API, METRICS, WALL, with_tokens
 
@@ -30,7 +31,7 @@ COOKIE = "floorwatch_wall_floorwatch"
 
 class Reply(NamedTuple):
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
 
@@ -338,3 +339,29 @@ def test_an_answer_that_fails_says_nothing_of_why_and_the_log_nothing_of_the_add
         "message": "could not answer; see the log",
     }
     assert caplog.messages == ["could not answer /api/v1/queue"]
+
+
+def refusal(tmp_path: Path, settings: str) -> tuple[int, str]:
+    """The exit code of a worker that does not start, and what it says."""
+    path = tmp_path / "floorwatch.yaml"
+    path.write_text(settings)
+    ended = floorwatch("worker", "--settings", str(path))
+    return ended.returncode, ended.stderr
+
+
+def test_a_worker_that_everybody_could_look_at_does_not_start(tmp_path: Path) -> None:
+    code, said = refusal(tmp_path, "{host: 0.0.0.0, bootstrap: '127.0.0.1:1'}")
+
+    assert code == 2
+    assert said == (
+        "floorwatch: host='0.0.0.0': others can reach this address: set http.wall_token_file, "
+        "http.api_token_file, http.metrics_token_file, or say that none is needed with "
+        "http.open_without_token: true\n"
+    )
+
+
+def test_a_worker_without_the_file_of_its_tokens_does_not_start(tmp_path: Path) -> None:
+    code, said = refusal(tmp_path, f"{{http: {{api_token_file: {tmp_path}/none}}}}")
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert "http.api_token_file: cannot read the file that it names: No such file" in said

@@ -130,12 +130,17 @@ def test_whoever_reads_sends_no_body(server: WebServer, body: bytes) -> None:
     assert b"this service takes no body" in heard
 
 
-def test_what_a_client_expects_is_not_repeated(server: WebServer) -> None:
-    sent = b"GET /nowhere HTTP/1.1\r\nHost: wall\r\nExpect: secret\r\nConnection: close\r\n\r\n"
+@pytest.mark.parametrize("path", ["/nowhere", "/healthz"])
+@pytest.mark.parametrize("expected", [b"secret", b"secret \xe8\xff", b"100-continue"])
+def test_what_a_client_expects_is_not_repeated(
+    server: WebServer, path: str, expected: bytes
+) -> None:
+    head = b"GET %b HTTP/1.1\r\nHost: wall\r\nConnection: close\r\n" % path.encode()
 
-    heard = said_to(server, sent)
+    heard = said_to(server, head + b"Expect: %b\r\n\r\n" % expected)
 
     assert heard.startswith(b"HTTP/1.1 417 ")
+    assert b"Content-Security-Policy" in heard
     assert b"secret" not in heard
 
 

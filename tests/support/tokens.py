@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -79,6 +81,15 @@ def signed_certificate(folder: Path, name: str = "worker") -> Signed:
         )
     )
     return files
+
+
+def fingerprint(certificate: Path) -> str:
+    """Of the public key, as Chromium takes it."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    der = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
 def lock(key: Path) -> None:
