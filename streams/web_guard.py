@@ -203,7 +203,8 @@ def _is_over_tls(request: web.Request) -> bool:
 
     Whoever says so untruly keeps only his own cookie from plain connections.
     """
-    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+    outermost = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip()
+    return request.secure or outermost.lower() == "https"
 
 
 def _address(request: web.Request) -> str:

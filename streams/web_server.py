@@ -13,9 +13,11 @@ import logging
 import resource
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from yarl import URL
 
 from streams.web_answers import json_answer
 from streams.web_tls import Certificate
@@ -143,7 +145,13 @@ class _Listener(web.Server):
                 return json_answer(told, status=417, headers=dict(headers))
             return await inner.request_handler(request)
 
-        super().__init__(answer, request_factory=inner.request_factory)
+        def make(message: RawRequestMessage, *rest: Any) -> web.BaseRequest:  # noqa: ANN401 # as they come
+            # aiohttp's parser lets a CONNECT to nothing through and its request fails on it.
+            if message.url is None:
+                message = message._replace(method="CONNECT", path="/", url=URL("/"))
+            return inner.request_factory(message, *rest)
+
+        super().__init__(answer, request_factory=make)
         self._limits = limits
         self._headers = headers
         self._open: dict[_Connection, asyncio.Transport] = {}

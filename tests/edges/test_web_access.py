@@ -1,5 +1,6 @@
 """Who may see what: tokens, the wall's cookie, and starts that are refused."""
 
+import base64
 import http.client
 import re
 import time
@@ -149,9 +150,14 @@ def test_a_token_in_the_address_becomes_a_cookie_and_the_same_address_without_it
 def test_behind_a_proxy_with_tls_the_cookie_is_kept_from_plain_connections(
     server: WebServer,
 ) -> None:
-    reply = ask(server, f"/?token={WALL}", X_Forwarded_Proto="https")
+    told = {
+        proto: ask(server, f"/?token={WALL}", X_Forwarded_Proto=proto).headers["Set-Cookie"]
+        for proto in ("https", "HTTPS, http", "http", "http, https")
+    }
 
-    assert "Secure" in reply.headers["Set-Cookie"].split("; ")
+    assert [proto for proto, cookie in told.items() if "Secure" in cookie.split("; ")] == [
+        *("https", "HTTPS, http"),
+    ]
 
 
 def test_a_token_with_a_plus_sign_need_not_be_encoded(tmp_path: Path) -> None:
@@ -201,6 +207,7 @@ def test_a_cookie_is_good_at_every_worker_with_the_token_and_at_no_other(tmp_pat
     other.write_text(f"another-0123456789\r\n\n  {WALL}  \n")
     cookie = Access(HttpSettings(wall_token_file=one)).cookie_of(WALL)
     assert cookie
+    assert WALL.encode() not in base64.urlsafe_b64decode(f"{cookie}==")
 
     assert Access(HttpSettings(wall_token_file=other)).knows_cookie(cookie)
     other.write_text("another-0123456789\n")

@@ -120,6 +120,10 @@ def test_whoever_writes_is_refused_before_the_body_is_read(server: WebServer, me
     assert b"\r\nAllow: GET, HEAD\r\n" in heard
 
 
+def test_whoever_wants_to_be_connected_to_nothing_is_refused_too(server: WebServer) -> None:
+    assert b" 405 Method Not Allowed\r\n" in said_to(server, b"CONNECT \r\n\r\nHost: wall\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "body", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]
 )

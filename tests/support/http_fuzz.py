@@ -178,7 +178,7 @@ def fuzz(worker: RunningWorker, count: int, seed: int) -> tuple[Outcome, str]:
         wrong.append("it is not healthy any more")
     log = worker.log()
     wrong += [
-        f"in the log: {word}"
+        f"in the log: {log[log.index(word) :][:3_000]}"
         for word in ("Traceback", "ERROR", WALL, API, METRICS, PRIVATE)
         if word in log
     ]
