@@ -29,9 +29,10 @@ test: lint chromium programs drawing-page ## lint, types, import rules and all t
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
 	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards
 
-soak: $(VENV)/.test ## a hundred schedules of faults; ARGS='--schedules 10 --first-seed 7 --lanes 1'
+soak: $(VENV)/.test ## a hundred schedules of faults, 100,000 broken requests; ARGS='--schedules 10 --first-seed 7 --lanes 1'
 	$(BIN)/python -m tests.support.soak $(ARGS)
 	$(BIN)/python -m tests.support.outage
+	$(BIN)/python -m tests.support.http_fuzz
 
 lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/ruff check
@@ -39,6 +40,7 @@ lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m streams.openapi --check
 	$(BIN)/python -m dashboards.alerts.generate --check
 	$(BIN)/python -m dashboards.grafana.generate --check
 

@@ -99,6 +99,12 @@ class LiveStream:
         for client in self._clients:
             client.wake()
 
+    def let_go(self) -> None:
+        """End every answer under way; whoever still may comes back at once."""
+        for client in self._clients:
+            client.is_let_go = True
+            client.wake()
+
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one client until it goes away or the worker stops."""
         is_packed = accepts_gzip(request)
@@ -126,7 +132,7 @@ class LiveStream:
         self._clients.add(client)
         try:
             await response.prepare(request)
-            while not self._is_closing:
+            while not (self._is_closing or client.is_let_go):
                 unread = await client.next()
                 async with asyncio.timeout(self._write_timeout_s):
                     await response.write(unread)
@@ -194,6 +200,7 @@ class _Client:
 
     def __init__(self, first: _Piece, *, is_packed: bool) -> None:
         self.is_packed = is_packed
+        self.is_let_go = False
         self._begin = GZIP_HEADER if is_packed else b""
         self._unread = deque([first], maxlen=FRAMES_KEPT_PER_CLIENT)
         self._has_news = asyncio.Event()

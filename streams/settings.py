@@ -31,6 +31,7 @@ from streams.core.readers import (
     several_of,
     whole,
 )
+from streams.http_settings import HttpSettings, read_http
 from streams.kafka_settings import KafkaSettings, read_kafka
 from streams.settings_file import SettingsFile, read_yaml
 
@@ -105,6 +106,7 @@ class Settings:
     metric_windows: tuple[str, ...] = ("15m", "60m", "day")
     source_intervals_ms: Mapping[str, int] = field(default_factory=dict)
     policy: PolicyBook = field(default_factory=PolicyBook)
+    http: HttpSettings = field(default_factory=HttpSettings)
 
 
 def _tick(plain: object) -> int:
@@ -179,7 +181,7 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
 """Each key that has one value: the field that it fills and how it is read."""
 
 TOPICS: Final = ("calls", "chats", "queues")
-KEYS: Final = (*READERS, "kafka", "topics", "sources", "policy")
+KEYS: Final = (*READERS, "kafka", "topics", "sources", "policy", "http")
 
 
 def load_settings(
@@ -239,6 +241,7 @@ def _settings(tree: Mapping[str, object]) -> Settings:
         topics=_topics(parts.get("topics")),
         source_intervals_ms=_source_intervals(parts.get("sources")),
         policy=read_policy(parts.get("policy"), formulas=FORMULA_IDS),
+        http=read_http(parts.get("http")),
     )
 
 

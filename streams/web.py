@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
 
 import orjson
 from aiohttp import web
 
 from dashboards import wallboard
+from streams import openapi
 from streams.core.queue_detail import formulas_document
+from streams.http_settings import HttpSettings
 from streams.live_stream import LiveStream, StreamSource
+from streams.web_access import LOOK_EVERY_S, Access, Surface
 from streams.web_answers import (
     JSON_TYPE,
     OFF_LOOP_FROM_BYTES,
@@ -24,25 +27,28 @@ from streams.web_answers import (
     gzipped,
     json_answer,
 )
+from streams.web_guard import Guard, Handler, Rule
+from streams.web_headers import hardening
 
 log = logging.getLogger(__name__)
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 GZIP_FROM_BYTES: Final = 1024
-HARDENING: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "floorwatch",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
+RULES: Final[Mapping[str, Rule]] = {
+    "/": Rule(Surface.WALL, is_page=True),
+    "/queue": Rule(Surface.WALL, is_page=True),
+    "/assets/{name}": Rule(Surface.WALL),
+    "/api/v1/floor": Rule(Surface.API),
+    "/api/v1/floor/stream": Rule(Surface.API, is_of_wall=True),
+    "/api/v1/floor/history": Rule(Surface.API, is_of_wall=True),
+    "/api/v1/queue": Rule(Surface.API, is_of_wall=True),
+    "/api/v1/formulas": Rule(Surface.API, is_of_wall=True),
+    "/api/v1/openapi.json": Rule(Surface.API),
+    "/metrics": Rule(Surface.METRICS),
+    "/healthz": Rule(None),
+    "/readyz": Rule(None),
 }
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""Every path there is, and what it asks for."""
 
 
 class FloorSource(StreamSource, Protocol):
@@ -72,6 +78,10 @@ class FloorSource(StreamSource, Protocol):
 def create_web(
     floor: FloorSource,
     *,
+    access: Access | None = None,
+    headers: Mapping[str, str] | None = None,
+    name: str = "floorwatch",
+    reread_every_s: float = LOOK_EVERY_S,
     max_streams: int = 500,
     frame_every_s: float = 1.0,
     write_timeout_s: float = 10.0,
@@ -80,6 +90,10 @@ def create_web(
 
     Args:
         floor: where every answer comes from.
+        access: the tokens; none are needed without.
+        headers: of every answer; those of `hardening` without.
+        name: of the installation, which is in the name of the wall's cookie.
+        reread_every_s: seconds between two looks at the files of tokens.
         max_streams: live streams served at once; one more is told to come back later.
         frame_every_s: seconds between two frames of the live stream.
         write_timeout_s: seconds after which a screen that takes nothing is cut off.
@@ -94,21 +108,39 @@ def create_web(
         frame_every_s=frame_every_s,
         write_timeout_s=write_timeout_s,
     )
-    app = web.Application(middlewares=[_errors_as_json])
-    app.on_response_prepare.append(_harden)
+    access = access or Access(HttpSettings())
+    guard = Guard(access, RULES, cookie=f"floorwatch_wall_{name}")
+    every = headers or hardening()
+
+    async def harden(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(every)
+
+    async def watch_tokens(_app: web.Application) -> AsyncIterator[None]:
+        watching = asyncio.create_task(access.watch(stream.let_go, every_s=reread_every_s))
+        yield
+        watching.cancel()
+
+    app = web.Application(middlewares=[_errors_as_json, guard.middleware()])
+    app.on_response_prepare.append(harden)
+    app.cleanup_ctx.append(watch_tokens)
     app.cleanup_ctx.append(stream.run)
     app.on_shutdown.append(stream.close)
-    app.router.add_get("/", pages.board)
-    app.router.add_get("/queue", pages.queue)
-    app.router.add_get("/assets/{name}", pages.asset)
-    app.router.add_get("/api/v1/floor", figures.floor)
-    app.router.add_get("/api/v1/floor/stream", stream.serve)
-    app.router.add_get("/api/v1/floor/history", figures.history)
-    app.router.add_get("/api/v1/queue", figures.queue)
-    app.router.add_get("/api/v1/formulas", figures.formulas)
-    app.router.add_get("/metrics", figures.metrics)
-    app.router.add_get("/healthz", probes.health)
-    app.router.add_get("/readyz", probes.ready)
+    handlers: dict[str, Handler] = {
+        "/": pages.board,
+        "/queue": pages.queue,
+        "/assets/{name}": pages.asset,
+        "/api/v1/floor": figures.floor,
+        "/api/v1/floor/stream": stream.serve,
+        "/api/v1/floor/history": figures.history,
+        "/api/v1/queue": figures.queue,
+        "/api/v1/formulas": figures.formulas,
+        "/api/v1/openapi.json": figures.openapi,
+        "/metrics": figures.metrics,
+        "/healthz": probes.health,
+        "/readyz": probes.ready,
+    }
+    for path in RULES:
+        app.router.add_get(path, handlers[path])
     return app
 
 
@@ -151,6 +183,7 @@ class _Figures:
         self._floor = floor
         self._encoded: tuple[dict[str, Any], bytes] | None = None
         self._formulas = orjson.dumps(formulas_document())
+        self._openapi = openapi.text().encode()
 
     async def floor(self, request: web.Request) -> web.Response:
         """The whole document, or only the queues and channels named in the query."""
@@ -180,6 +213,9 @@ class _Figures:
 
     async def formulas(self, request: web.Request) -> web.Response:
         return await _compressed(request, self._formulas, JSON_TYPE)
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return await _compressed(request, self._openapi, JSON_TYPE)
 
     async def metrics(self, request: web.Request) -> web.Response:
         return await _compressed(request, self._floor.metrics(), METRICS_TYPE)
@@ -232,20 +268,10 @@ async def _compressed(request: web.Request, body: bytes, content_type: str) -> w
     return web.Response(body=body, headers=headers)
 
 
-async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HARDENING)
-
-
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except web.HTTPMethodNotAllowed as exc:
-        return json_answer(
-            {"error": "method_not_allowed", "message": "this service only answers GET and HEAD"},
-            status=exc.status,
-            headers={"Allow": "GET, HEAD"},
-        )
     except web.HTTPException as exc:
         reason = exc.reason or "error"
         return json_answer(
@@ -254,7 +280,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except ConnectionError:
         raise
     except Exception:
-        log.exception("could not answer %s", request.path)
+        # The path that was asked for may hold anything; ours does not.
+        resource = request.match_info.route.resource
+        log.exception("could not answer %s", resource and resource.canonical)
         return json_answer(
             {"error": "internal", "message": "could not answer; see the log"}, status=500
         )

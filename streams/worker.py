@@ -11,11 +11,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import uvloop
-from aiohttp import web
 
 from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
@@ -23,6 +22,7 @@ from streams.core.partition import Partition
 from streams.core.snapshot import Restorer
 from streams.floor_exchange import EVERY_S, FloorExchange
 from streams.floor_keeper import FloorKeeper
+from streams.http_settings import refuse_open_surfaces
 from streams.kafka_access import KafkaAccess, kafka_access
 from streams.kafka_admin import BrokerUnreachable, NotAllowed
 from streams.kafka_rights import require_rights, rights_of_worker, watch_rights
@@ -51,6 +51,10 @@ from streams.transport import (
     stop_on_signals,
 )
 from streams.web import create_web
+from streams.web_access import Access
+from streams.web_headers import hardening
+from streams.web_server import listening, room_for_connections
+from streams.web_tls import Certificate, certificate_of
 
 log = logging.getLogger(__name__)
 
@@ -118,26 +122,47 @@ def why_stuck(app: App) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def _serving(keeper: FloorKeeper, settings: Settings) -> AsyncIterator[None]:
-    runner = web.AppRunner(create_web(keeper), access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
-        addresses = ", ".join(f"http://{host}:{port}/" for host, port, *_ in runner.addresses)
-        log.info("wallboard at %s", addresses)
+async def _serving(keeper: FloorKeeper, settings: Settings, door: Door) -> AsyncIterator[None]:
+    headers = hardening(settings.http.frame_ancestors)
+    app = create_web(keeper, access=door.access, headers=headers, name=settings.name)
+    async with listening(
+        app,
+        settings.host,
+        settings.port,
+        headers=headers,
+        certificate=door.certificate,
+        limits=room_for_connections(),
+    ) as addresses:
+        log.info("wallboard at %s", ", ".join(addresses))
         yield
-    finally:
-        await runner.cleanup()
+
+
+class Door(NamedTuple):
+    """Who may come in, and over what."""
+
+    access: Access
+    certificate: Certificate | None
+
+
+def door_of(settings: Settings) -> Door:
+    """What the worker's port needs from files.
+
+    Raises:
+        BadSetting: one of them cannot be used, or others than this machine could see something
+            without a token and nobody said that they may.
+    """
+    refuse_open_surfaces(settings.http, settings.host)
+    return Door(Access(settings.http), certificate_of(settings.http))
 
 
 async def work(
-    settings: Settings, *, accept_partitions: int | None = None, rebuild: bool = False
+    settings: Settings, door: Door, *, accept_partitions: int | None = None, rebuild: bool = False
 ) -> None:
     """Run one worker until a signal stops it.
 
     Args:
         settings: what to read and how.
+        door: of its port.
         accept_partitions: number of partitions that a source topic may have been changed to.
         rebuild: begin anew instead of with the snapshots that are there.
 
@@ -206,7 +231,7 @@ async def work(
         ]
     )
     rejections.start()
-    async with _serving(keeper, settings):
+    async with _serving(keeper, settings, door):
         beside = [asyncio.create_task(exchange.read())]
         try:
             if not await _before(stop, exchange.caught_up()):
@@ -252,7 +277,11 @@ def run_worker(
     """Run a worker; the exit code: 0 stopped, 3 no broker, right, topic or port, 4 as in the help.
 
     `accept_partitions` and `rebuild` as in `work`.
+
+    Raises:
+        BadSetting: as in `door_of`.
     """
+    door = door_of(settings)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -267,7 +296,7 @@ def run_worker(
     log.info("floorwatch %s on Python %s", version("floorwatch"), platform.python_version())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work(settings, accept_partitions=accept_partitions, rebuild=rebuild))
+            runner.run(work(settings, door, accept_partitions=accept_partitions, rebuild=rebuild))
     except (BrokerUnreachable, NotAllowed, TopicMissing) as error:
         log.error("%s", error)  # the operator's fault: one line
         return EXIT_UNREACHABLE

@@ -3,8 +3,11 @@
 const SILENCE_MS = 5000;
 const LONGEST_PATIENCE_MS = 20_000;
 
+const UNAUTHORIZED = 401;
+
 // Follow the live stream. The browser reconnects by itself after a cut; the watchdog replaces a
-// connection that was refused or that is open and silent.
+// connection that was refused or that is open and silent. Where the page is not let in any more, it
+// is loaded anew, and so says why.
 export function follow(url, { onFloor, onHistory }) {
   let stream = null;
   let edition = null;
@@ -31,11 +34,21 @@ export function follow(url, { onFloor, onHistory }) {
     });
   };
 
+  // A stream that is refused does not tell with what.
+  const ask = async () => {
+    try {
+      leaveIfUnwelcome(await fetch(url, { method: "HEAD" }));
+    } catch {
+      // Nobody answers.
+    }
+  };
+
   connect();
   setInterval(() => {
     if (performance.now() - lastSign < patience) return;
     patience = Math.min(LONGEST_PATIENCE_MS, patience * (1 + Math.random()));
     connect();
+    ask();
   }, 1000);
 }
 
@@ -49,6 +62,7 @@ export function poll(url, onFloor) {
     const deadline = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
       const answer = await fetch(url, { signal: abort.signal });
+      leaveIfUnwelcome(answer);
       if (answer.ok) onFloor(await answer.json());
     } catch {
       // No answer is no frame, and the page shows how old its last one is.
@@ -59,4 +73,8 @@ export function poll(url, onFloor) {
   };
   ask();
   setInterval(ask, 1000);
+}
+
+function leaveIfUnwelcome(answer) {
+  if (answer.status === UNAUTHORIZED) location.reload();
 }

@@ -11,9 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
 
+from streams.http_settings import HttpSettings
 from streams.web import create_web
+from streams.web_access import Access
+from streams.web_headers import hardening
+from streams.web_server import Limits, listening
+from streams.web_tls import certificate_of
 
 Document = dict[str, Any]
 
@@ -301,9 +305,18 @@ class FakeFloor:
 class WebServer:
     """The web of a floor on a loopback port, in a thread of its own; it can stop and come back."""
 
-    def __init__(self, floor: FakeFloor, *, frame_every_s: float) -> None:
+    def __init__(
+        self,
+        floor: FakeFloor,
+        *,
+        frame_every_s: float,
+        http: HttpSettings | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._floor = floor
         self._frame_every_s = frame_every_s
+        self._http = http or HttpSettings()
+        self._limits = limits
         self._port = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -311,7 +324,12 @@ class WebServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        scheme = "http" if self._http.certificate_file is None else "https"
+        return f"{scheme}://127.0.0.1:{self._port}"
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     def start(self) -> None:
         is_up = threading.Event()
@@ -330,23 +348,37 @@ class WebServer:
     async def _serve(self, is_up: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        app = create_web(self._floor, frame_every_s=self._frame_every_s)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True)
-        await site.start()
-        self._port = runner.addresses[0][1]
-        is_up.set()
-        try:
+        headers = hardening(self._http.frame_ancestors)
+        app = create_web(
+            self._floor,
+            access=Access(self._http),
+            headers=headers,
+            frame_every_s=self._frame_every_s,
+            reread_every_s=0.1,
+        )
+        async with listening(
+            app,
+            "127.0.0.1",
+            self._port,
+            headers=headers,
+            certificate=certificate_of(self._http),
+            limits=self._limits,
+        ) as (address,):
+            self._port = int(address.rpartition(":")[2].rstrip("/"))
+            is_up.set()
             await self._stopping.wait()
-        finally:
-            await runner.cleanup()
 
 
 @contextmanager
-def serving(floor: FakeFloor, *, frame_every_s: float = 0.1) -> Iterator[WebServer]:
+def serving(
+    floor: FakeFloor,
+    *,
+    frame_every_s: float = 0.1,
+    http: HttpSettings | None = None,
+    limits: Limits | None = None,
+) -> Iterator[WebServer]:
     """The floor's web while the block runs."""
-    server = WebServer(floor, frame_every_s=frame_every_s)
+    server = WebServer(floor, frame_every_s=frame_every_s, http=http, limits=limits)
     server.start()
     try:
         yield server

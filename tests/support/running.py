@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ PATIENCE_S: Final = 90.0
 ENDED_BY_LEASH: Final = leash.PATIENCE_S + 15.0
 HOST: Final = "127.0.0.1"
 
-_ADDRESS: Final = re.compile(r"wallboard at http://127\.0\.0\.1:(\d+)/")
+_ADDRESS: Final = re.compile(r"wallboard at https?://127\.0\.0\.1:(\d+)/")
 _RECORDS: Final = re.compile(
     r"^floorwatch_(?:events_total|events_rejected_total)\{.*\} (\d+)$", re.MULTILINE
 )
@@ -46,6 +47,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    headers: http.client.HTTPMessage
 
 
 def settings_file(folder: Path, settings: Mapping[str, Any]) -> Path:
@@ -75,15 +77,21 @@ class RunningWorker:
     """`floorwatch worker` with a settings file in *folder* and more *options*; a context manager.
 
     It ends with the test, also when the test's process is killed. Its log is in the message of
-    every wait that is in vain.
+    every wait that is in vain. With TLS it is trusted for the certificates in *authority*.
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], options: Sequence[str] = ()
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        options: Sequence[str] = (),
+        *,
+        authority: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.options: Sequence[str] = options
         self.settings_file = settings_file(folder, settings)
+        self._authority = authority
         self._log_file = folder / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -127,12 +135,25 @@ class RunningWorker:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
 
-    def cpu_s(self) -> float:
-        """Seconds of CPU time that it has taken so far."""
+    def _proc(self) -> Path:
+        """What the system says of its process."""
         assert self._process is not None
         leash_pid = self._process.pid
         [pid] = Path(f"/proc/{leash_pid}/task/{leash_pid}/children").read_text().split()
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}")
+
+    def open_files(self) -> int:
+        """How many files and connections it has open."""
+        return len(list((self._proc() / "fd").iterdir()))
+
+    def resident_bytes(self) -> int:
+        """The memory that it takes now."""
+        pages = int((self._proc() / "statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU time that it has taken so far."""
+        fields = (self._proc() / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ended(self) -> int:
@@ -147,7 +168,12 @@ class RunningWorker:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{HOST}:{self._port}"
+        return f"{'http' if self._authority is None else 'https'}://{HOST}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     def log(self) -> str:
         """All that it has written."""
@@ -166,21 +192,27 @@ class RunningWorker:
             raise
         return process.returncode
 
-    def get(self, path: str) -> Answer:
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._authority is None:
+            return http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE_S)
+        trusted = ssl.create_default_context(cafile=str(self._authority))
+        return http.client.HTTPSConnection(HOST, self._port, timeout=PATIENCE_S, context=trusted)
+
+    def get(self, path: str, **headers: str) -> Answer:
         """What it answers to GET *path*."""
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE_S)
+        connection = self._connection()
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
-            return Answer(response.status, response.read())
+            return Answer(response.status, response.read(), response.headers)
         finally:
             connection.close()
 
-    def first_frame(self) -> bytes:
+    def first_frame(self, **headers: str) -> bytes:
         """The first frame of the live stream, as it is on the wire."""
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE_S)
+        connection = self._connection()
         try:
-            connection.request("GET", "/api/v1/floor/stream")
+            connection.request("GET", "/api/v1/floor/stream", headers=headers)
             response = connection.getresponse()
             lines = iter(response.readline, b"event: floor\n")
             return b"".join(lines) + response.readline()
