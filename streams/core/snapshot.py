@@ -14,6 +14,7 @@ again.
     gone/G      which contacts of written blocks have been forgotten since
     ahead/N     what the windows will count once the tick has passed
     restarts    of sources
+    policy      what decides classes, events and days
     doors/G, agents/G, met/N, staffing   see `Staffing`
 
 A part that would be larger than allowed is cut into `name`, `name+1` and so on. Every piece begins
@@ -41,7 +42,8 @@ from streams.core.calendar import ROLLING_WINDOWS, pane_of
 from streams.core.columns import Packed, Packer, Unpacker
 from streams.core.contact import OPEN, Fact, Life, Note, Reply, Response, Visit
 from streams.core.partition import Partition
-from streams.core.policy import PolicyBook, VisitPolicy
+from streams.core.policy import Deciding, PolicyBook, VisitPolicy
+from streams.core.policy_change import read_deciding, write_deciding
 from streams.core.queue_tally import DAYS_KEPT, QueueTally, stretch_length
 from streams.core.staffing import Door, Observation, Order, Presence
 from streams.core.tally import Sums
@@ -203,6 +205,7 @@ class Cutter(Watch):
         self._stretches: set[tuple[int, int]] = set()
         self._agents: dict[int, dict[str, Presence] | None] = {}
         self._changed_agents: set[int] = set()
+        self._policy: tuple[Deciding, bytes] | None = None
         partition.tell_changes_to(self)
         for tally in partition.tallies.values():
             self._group_of(tally)
@@ -531,6 +534,10 @@ class Cutter(Watch):
         restarts = {source: list(facts) for source, facts in partition.restarts.items()}
         if restarts:
             self._add("restarts", partial(dict, restarts))
+        deciding = partition.policies.deciding
+        if self._policy is None or self._policy[0] is not deciding:
+            self._policy = (deciding, write_deciding(deciding))
+        self._add("policy", partial(bytes, self._policy[1]))
         held = [(number, *item) for number, items in partition.ahead.items() for item in items]
         for number, start in enumerate(range(0, len(held), _AHEAD)):
             self._add(f"ahead/{number}", partial(_ahead, held[start : start + _AHEAD]))
@@ -638,8 +645,8 @@ def _check(head: Mapping[str, Any], partition: Partition) -> None:
 class Restorer:
     """Restores a partition from the parts of a cut, a little with each step.
 
-    Visits keep the policies of their opening, whatever *policies* say now. Parts that the head does
-    not name are left alone.
+    Visits keep the policies of their opening: the partition is restored under the policy that had
+    decided, and then goes on under *policies*. Parts that the head does not name are left alone.
 
     Args:
         parts: each is taken out once it is read.
@@ -663,12 +670,14 @@ class Restorer:
             policies, every_ms=every_ms, windows=windows, by_arrival=by_arrival, **options
         )
         self._parts = parts
+        self._policies = policies
 
     def steps(self) -> Iterator[None]:
         """Restore it, some more with each step; there are no more steps once it is whole.
 
         Raises:
-            SnapshotUnusable: another format, tick or windows, a part that is missing or damaged.
+            SnapshotUnusable: another format, tick or windows, a policy that has been set anew, a
+                part that is missing or damaged.
         """
         try:
             version, *rest = _content(self._parts, "head")
@@ -676,9 +685,22 @@ class Restorer:
                 raise SnapshotUnusable(f"its format is {version!r}, that of now is {FORMAT}")
             head = rest[0]
             _check(head, self.partition)
-            yield from _Reader(self.partition, partial(_content, self._parts)).fill(head)
+            read = partial(_content, self._parts)
+            kept = read_deciding(read("policy")) if "policy" in head["parts"] else None
+            self._take_its_policy(kept)
+            yield from _Reader(self.partition, read).fill(head)
+            self.partition.take_policy(self._policies)
         except _DAMAGES as error:
             raise SnapshotUnusable(f"it is damaged ({type(error).__name__})") from None
+
+
+    def _take_its_policy(self, deciding: Deciding | None) -> None:
+        """Restore under what decided when it was cut; older versions did not say."""
+        lineage = 0 if deciding is None else deciding.lineage
+        if lineage != self._policies.deciding.lineage:
+            raise SnapshotUnusable("the policy under which it was counted has been set anew")
+        if deciding is not None:
+            self.partition.take_policy(self._policies.under(deciding))
 
 
 class _Reader:

@@ -96,6 +96,7 @@ class Staffing:
         changed_ms: by queue, when one of its agents last changed.
         doors: by queue.
         observations: by queue.
+        policies: which old ids mean which queues.
         watch: who is told before an agent changes, if anyone.
         queues: those told apart.
         remembered: by source and id, when an event happened and the checksum of its content.
@@ -116,7 +117,7 @@ class Staffing:
         self._served = 0
         self.queues: set[str] = set()
         self._max_queues = max_queues
-        self._policies = policies
+        self.policies = policies
         self._lateness_ms = lateness_ms
         self.remembered: dict[tuple[str, str], tuple[int, int]] = {}
         self.swept_ms = 0
@@ -162,7 +163,7 @@ class Staffing:
         )
         if isinstance(event, AgentChanged):
             return self._take_agent(event, order)
-        queue = self._bounded(self._policies.canonical(event.queue, time_ms))
+        queue = self._bounded(self.policies.canonical(event.queue, time_ms))
         if queue == OTHER:
             return False
         if isinstance(event, QueueObserved):
@@ -239,12 +240,12 @@ class Staffing:
         self._count(presence, 1)
 
     def _named(self, queues: Iterable[str], time_ms: int) -> tuple[str, ...]:
-        canonical = self._policies.canonical
+        canonical = self.policies.canonical
         return tuple(dict.fromkeys(self._bounded(canonical(queue, time_ms)) for queue in queues))
 
     def _bounded(self, queue: str) -> str:
         if queue not in self.queues:
-            if len(self.queues) >= self._max_queues and not self._policies.is_named(queue):
+            if len(self.queues) >= self._max_queues and not self.policies.is_named(queue):
                 return OTHER
             self.queues.add(queue)
         return queue
