@@ -29,9 +29,10 @@ from streams.core.readers import (
     positive_duration,
     read_value,
     several_of,
+    text,
     whole,
 )
-from streams.settings_file import SettingsFile, read_yaml
+from streams.settings_file import SettingsFile, position_in, read_yaml
 
 PREFIX: Final = "FLOORWATCH_"
 STEP: Final = "__"
@@ -80,6 +81,7 @@ class Settings:
         max_queues: beyond so many queues, series carry an overflow label.
         metric_windows: the windows of `/metrics`, out of `WINDOWS`.
         source_intervals_ms: source to the interval at which it is expected to be heard.
+        policy_file: where `policy` stands; None where it stands in the settings.
     """
 
     name: str = "floorwatch"
@@ -102,6 +104,7 @@ class Settings:
     metric_windows: tuple[str, ...] = ("15m", "60m", "day")
     source_intervals_ms: Mapping[str, int] = field(default_factory=dict)
     policy: PolicyBook = field(default_factory=PolicyBook)
+    policy_file: Path | None = None
 
 
 def _tick(plain: object) -> int:
@@ -176,7 +179,9 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
 """Each key that has one value: the field that it fills and how it is read."""
 
 TOPICS: Final = ("calls", "chats", "queues")
-KEYS: Final = (*READERS, "topics", "sources", "policy")
+POLICY: Final = "policy"
+POLICY_FILE: Final = "policy_file"
+KEYS: Final = (*READERS, "topics", "sources", POLICY, POLICY_FILE)
 
 
 def load_settings(
@@ -212,7 +217,8 @@ def load_settings(
     try:
         return _settings(tree)
     except BadSetting as wrong:
-        wrong.where = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
+        origin = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
+        wrong.where = wrong.where or origin
         raise
 
 
@@ -224,12 +230,51 @@ def _settings(tree: Mapping[str, object]) -> Settings:
         for key, (name, reader) in READERS.items()
         if key in parts
     }
+    policy_file = None
+    if POLICY_FILE in parts:
+        policy_file = Path(read_value(parts[POLICY_FILE], POLICY_FILE, text))
+        if POLICY in parts:
+            raise BadSetting(POLICY_FILE, "expected this or policy, not both", value=policy_file)
     return Settings(
         **values,
         topics=_topics(parts.get("topics")),
         source_intervals_ms=_source_intervals(parts.get("sources")),
-        policy=read_policy(parts.get("policy"), formulas=FORMULA_IDS),
+        policy=read_policy(parts.get(POLICY), formulas=FORMULA_IDS)
+        if policy_file is None
+        else _policy_in(policy_file),
+        policy_file=policy_file,
     )
+
+
+def _policy_in(path: Path) -> PolicyBook:
+    """The policy in the file at *path*.
+
+    Raises:
+        BadSetting: as of `policy_of`; when it cannot be read.
+    """
+    try:
+        written = path.read_bytes()
+    except OSError as unreadable:
+        reason = unreadable.strerror or "unreadable"
+        raise BadSetting(POLICY_FILE, f"cannot read it: {reason}", value=str(path)) from None
+    return policy_of(written, path)
+
+
+def policy_of(written: bytes, path: Path) -> PolicyBook:
+    """The policy that is *written* in the file at *path*, as it would stand under `policy`.
+
+    Raises:
+        BadSetting: when it is empty, which may mean that it is being written; when it is not YAML;
+            when a key is unknown, a value is wrong, or two values contradict each other.
+    """
+    plain = read_yaml(written, str(path))
+    if not isinstance(plain, Mapping):
+        raise BadSetting(str(path), "expected what stands under policy, {} for nothing")
+    try:
+        return read_policy(plain, formulas=FORMULA_IDS)
+    except BadSetting as wrong:
+        wrong.where = position_in(written, path, wrong.key.removeprefix(f"{POLICY}."))
+        raise
 
 
 def _topics(plain: object) -> Topics:

@@ -20,9 +20,11 @@ from aiohttp import web
 from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
 from streams.core.partition import Partition
+from streams.core.policy import PolicyBook
 from streams.core.snapshot import Restorer
 from streams.floor_exchange import EVERY_S, FloorExchange
 from streams.floor_keeper import FloorKeeper
+from streams.policy_reload import PolicyReload, PolicySetAnew
 from streams.processors.records import Records
 from streams.reader import TP
 from streams.rejected import SPARE_BYTES, RejectedRecords
@@ -62,6 +64,7 @@ CLAIM_AGAIN_PER_SESSION: Final = 4
 
 EXIT_UNREACHABLE: Final = 3
 EXIT_PARTITIONS_CHANGED: Final = 4
+EXIT_POLICY_SET_ANEW: Final = 5
 
 
 def partition_options(settings: Settings) -> dict[str, Any]:
@@ -76,9 +79,9 @@ def partition_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def new_partition(settings: Settings) -> Partition:
-    """The empty state of one partition under *settings*."""
-    return Partition(settings.policy, **partition_options(settings))
+def new_partition(settings: Settings, policies: PolicyBook | None = None) -> Partition:
+    """The empty state of one partition under *settings*, and other *policies* than theirs."""
+    return Partition(policies or settings.policy, **partition_options(settings))
 
 
 def transport_options(settings: Settings) -> TransportOptions:
@@ -142,6 +145,7 @@ async def work(
 
     Raises:
         PartitionsChanged: a source topic has another number of partitions than before.
+        PolicySetAnew: another worker has set the policy anew.
         TopicMissing: a source topic, or the one for rejected records, is not there.
         BrokerUnreachable: no Kafka answers.
     """
@@ -163,8 +167,9 @@ async def work(
     )
     snapshots = Snapshots(
         state,
-        new=lambda: new_partition(settings),
-        restorer=lambda parts: Restorer(parts, settings.policy, **partition_options(settings)),
+        new=lambda: new_partition(settings, policy.book),
+        restorer=lambda parts: Restorer(parts, policy.book, **partition_options(settings)),
+        policies=lambda: policy.book,
         every_s=settings.snapshot_every_ms / 1000,
         seen_epoch=lambda tp: exchange.epoch(tp),  # noqa: PLW0108 # made below
         claim_again_after_s=settings.session_timeout_ms / 1000 / CLAIM_AGAIN_PER_SESSION,
@@ -193,7 +198,21 @@ async def work(
         stuck=lambda: why_stuck(app),
         kept=snapshots,
         alerting=lambda: None if alerts is None else alerts.alerting(),
+        policy=lambda: policy,
     )
+    policy = PolicyReload(
+        settings.policy,
+        settings.policy_file,
+        exchange.policy,
+        counted_until_ms=keeper.counted_until_ms,
+        met=keeper.met,
+    )
+
+    def adopt(policies: PolicyBook) -> None:
+        for partition in records.partitions.values():
+            partition.take_policy(policies)
+        keeper.take_policy(policies)
+
     keeper.expect(await asyncio.to_thread(_places, settings))
     rejections.start()
     async with _serving(keeper, settings):
@@ -201,6 +220,11 @@ async def work(
         try:
             if not await _before(stop, exchange.caught_up()):
                 return
+            await exchange.hand_over(keeper)
+            if not await _before(stop, policy.begin(rebuild=rebuild)):
+                return
+            adopt(policy.book)
+            beside.append(asyncio.create_task(policy.watch(adopt)))
             beside.append(asyncio.create_task(exchange.run(keeper)))
             beside.append(asyncio.create_task(snapshots.keep(records)))
             if alerts is not None:
@@ -241,7 +265,9 @@ def _places(settings: Settings) -> list[TP]:
 def run_worker(
     settings: Settings, *, accept_partitions: int | None = None, rebuild: bool = False
 ) -> int:
-    """Run a worker; the exit code: 0 stopped, 3 no broker, topic or free port, 4 other partitions.
+    """Run a worker and give its exit code.
+
+    0 stopped, 3 no broker, topic or free port, 4 other partitions, 5 another policy by --rebuild.
 
     `accept_partitions` and `rebuild` as in `work`.
     """
@@ -266,6 +292,9 @@ def run_worker(
     except PartitionsChanged as error:
         log.error("%s", error)
         return EXIT_PARTITIONS_CHANGED
+    except PolicySetAnew as error:
+        log.error("%s", error)
+        return EXIT_POLICY_SET_ANEW
     except OSError as error:
         if error.errno is None:
             raise

@@ -50,9 +50,7 @@ class Change(NamedTuple):
     refusals: tuple[Refusal, ...]
 
 
-def change(
-    old: Deciding, new: PolicyBook, *, now_ms: int, met: Collection[Place] | None
-) -> Change:
+def change(old: Deciding, new: PolicyBook, *, now_ms: int, met: Collection[Place] | None) -> Change:
     """What decides once *new* is the policy, while *old* has decided so far.
 
     Args:
@@ -256,13 +254,12 @@ def _renamed(
 
 
 def _told_apart(deciding: Deciding, wanted: Deciding) -> Deciding:
-    """*deciding* without queues and channels that *wanted* does not know and nothing tells apart."""
+    """*deciding* without what *wanted* does not know and nothing tells from all others."""
     visits, zones = deciding.visits, deciding.zones
 
     def same(one: Iterable[Place], other: Iterable[Place]) -> bool:
         return all(
-            visits[a] == visits[b] and zones[a] == zones[b]
-            for a, b in zip(one, other, strict=True)
+            visits[a] == visits[b] and zones[a] == zones[b] for a, b in zip(one, other, strict=True)
         )
 
     queues, channels = deciding.queues(), deciding.channels()

@@ -693,7 +693,6 @@ class Restorer:
         except _DAMAGES as error:
             raise SnapshotUnusable(f"it is damaged ({type(error).__name__})") from None
 
-
     def _take_its_policy(self, deciding: Deciding | None) -> None:
         """Restore under what decided when it was cut; older versions did not say."""
         lineage = 0 if deciding is None else deciding.lineage

@@ -1,10 +1,10 @@
 """A policy that changes while contacts are counted: what may change, and that no number does."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.floor import FloorMerger
@@ -21,7 +21,7 @@ from streams.core.policy_change import (
 )
 from streams.core.snapshot import Cutter, SnapshotUnusable, restore
 from tests.core.test_laws import WINDOWS, figures, fully_named, keys_of, span
-from tests.support.core_events import HOUR, call, event, ms, net, policy, sales, tell, told
+from tests.support.core_events import call, event, ms, net, policy, sales, tell, told
 from tests.support.core_floor import CoreFloor, book_of, totals
 from tests.support.core_state import differences, state_of
 from tests.support.histories import History, histories, moments, permuted
@@ -347,9 +347,7 @@ def test_days_of_a_queue_first_met_just_now_are_cut_in_its_zone() -> None:
     book, _ = changed(PolicyBook(), tokyo, met=())
     partition.take_policy(book)
 
-    expected = told(
-        call(0, "queued"), call(6, "queued", contact="c-2"), now_s=10, policies=tokyo
-    )
+    expected = told(call(0, "queued"), call(6, "queued", contact="c-2"), now_s=10, policies=tokyo)
     assert sales(partition).days.keys() == sales(expected).days.keys()
     assert sales(partition).day(ms(10)).counts == sales(expected).day(ms(10)).counts
 
@@ -426,99 +424,97 @@ def plain(before: Policy, keys: Collection[str]) -> Policy:
     return dated
 
 
+Later = Callable[[int], Policy]
+"""Another policy, from an instant in ms on where it is a dated one."""
+
+
 def reload_somewhere(
-    history: History, data: st.DataObject, later: Policy, policy_of: str
-) -> tuple[CoreFloor, int]:
-    """A floor that takes *later* over somewhere in any order of the history."""
+    history: History, data: st.DataObject, later: Later, *, is_dated: bool
+) -> tuple[CoreFloor, Policy, int]:
+    """A floor that takes another policy over somewhere in any order of the history.
+
+    One that is dated may come when its time has passed, though no later than an event may.
+    """
     floor = CoreFloor(history.policy)
-    book = book_of(later)
     log = permuted(data.draw, history)
     at = data.draw(st.integers(0, len(log)))
-    restarts = data.draw(st.booleans())
     floor.take(log[:at])
-    partition = floor.partitions[0]
+    [partition] = floor.partitions
     if data.draw(st.booleans()):
         floor.advance(partition.arrival_ms)
-    limit_ms = partition.latest_ms if policy_of == "undated" else min(history.times) - 1
-    found = change(floor.book.deciding, book, now_ms=limit_ms, met=EVERYTHING_MET)
-    assert (found.refusals == ()) is (policy_of == "dated")
+    since_ms = partition.arrival_ms - history.policy.lateness
+    instants = {time + step for time in history.times for step in (0, 1)}
+    known = sorted(time for time in instants if time >= since_ms) or [since_ms]
+    from_ms = data.draw(st.sampled_from(known))
+    policy = later(from_ms)
+    book = book_of(policy)
+    now_ms = from_ms - 1 if is_dated else partition.latest_ms
+    found = change(floor.book.deciding, book, now_ms=now_ms, met=EVERYTHING_MET)
+    assert (found.refusals == ()) is is_dated
     floor.book = book.under(found.deciding)
-    if restarts and at:
-        options = {"limits": partition.limits, "rounding": partition._rounding}
-        floor.partitions[0] = restore(
-            cut(partition), floor.book, windows=partition.windows, **options
-        )
+    if data.draw(st.booleans()):
+        floor.partitions[0] = restored(partition, floor.book)
     else:
         partition.take_policy(floor.book)
     floor.take(log[at:])
     is_at_ms = floor.partitions[0].now_ms
-    return floor, max(is_at_ms, history.times[-1], data.draw(moments(history)))
+    return floor, policy, max(is_at_ms, history.times[-1], data.draw(moments(history)))
 
 
-@given(histories().map(fully_named), st.data())
-def test_a_dated_policy_taken_over_anywhere_counts_as_if_it_had_been_there_from_the_start(
-    history: History, data: st.DataObject
+def restored(partition: Partition, book: PolicyBook) -> Partition:
+    return restore(
+        cut(partition),
+        book,
+        windows=partition.windows,
+        limits=partition.limits,
+        rounding=partition._rounding,
+    )
+
+
+def assert_as_counted_under(
+    policy: Policy, history: History, data: st.DataObject, floor: CoreFloor, now_ms: int
 ) -> None:
-    from_ms = data.draw(st.sampled_from(history.times)) + data.draw(st.sampled_from((0, 1)))
-    keys = data.draw(st.sets(st.sampled_from(KEYS), min_size=1))
-    later = dated_from(history.policy, from_ms, keys)
-    floor, now_ms = reload_somewhere(history, data, later, "dated")
+    """Any row at *now_ms* is that of the oracle."""
     floor.advance(now_ms)
     queue, channel = data.draw(st.sampled_from(keys_of(history)))
     window = data.draw(st.sampled_from(WINDOWS))
-
     known = [list(history.events)]
-    expected = row_over(known, later, queue, channel, span(window), now_ms)
+    expected = row_over(known, policy, queue, channel, span(window), now_ms)
     assert figures(floor.row(now_ms, window, queue, channel)) == figures(expected)
 
 
+@settings(max_examples=60)
+@given(histories().map(fully_named), st.sets(st.sampled_from(KEYS), min_size=1), st.data())
+def test_a_dated_policy_taken_over_anywhere_counts_as_if_it_had_been_there_from_the_start(
+    history: History, keys: set[str], data: st.DataObject
+) -> None:
+    floor, later, now_ms = reload_somewhere(
+        history, data, lambda from_ms: dated_from(history.policy, from_ms, keys), is_dated=True
+    )
+    assert_as_counted_under(later, history, data, floor, now_ms)
+
+
+@settings(max_examples=60)
 @given(histories().map(fully_named), st.data())
 def test_its_net_counters_are_those_too(history: History, data: st.DataObject) -> None:
-    from_ms = data.draw(st.sampled_from(history.times))
-    later = dated_from(history.policy, from_ms, KEYS)
-    floor, now_ms = reload_somewhere(history, data, later, "dated")
+    floor, later, now_ms = reload_somewhere(
+        history, data, lambda from_ms: dated_from(history.policy, from_ms, KEYS), is_dated=True
+    )
     perfect = CoreFloor(later)
     perfect.take(permuted(data.draw, history))
+    now_ms = max(now_ms, perfect.partitions[0].arrival_ms, floor.partitions[0].arrival_ms)
     floor.advance(now_ms)
     perfect.advance(now_ms)
 
     assert totals(floor.partitions) == totals(perfect.partitions)
 
 
-@given(histories().map(fully_named), st.data())
+@settings(max_examples=60)
+@given(histories().map(fully_named), st.sets(st.sampled_from(KEYS), min_size=1), st.data())
 def test_an_undated_change_of_what_decides_a_class_alters_no_figure(
-    history: History, data: st.DataObject
+    history: History, keys: set[str], data: st.DataObject
 ) -> None:
-    keys = data.draw(st.sets(st.sampled_from(KEYS), min_size=1))
-    later = plain(history.policy, keys)
-    floor, now_ms = reload_somewhere(history, data, later, "undated")
-    floor.advance(now_ms)
-    queue, channel = data.draw(st.sampled_from(keys_of(history)))
-    window = data.draw(st.sampled_from(WINDOWS))
-
-    known = [list(history.events)]
-    expected = row_over(known, history.policy, queue, channel, span(window), now_ms)
-    assert figures(floor.row(now_ms, window, queue, channel)) == figures(expected)
-
-
-@given(histories(), st.data())
-def test_a_partition_restored_under_a_later_policy_is_the_one_that_took_it_over(
-    history: History, data: st.DataObject
-) -> None:
-    from_ms = data.draw(st.sampled_from(history.times)) + data.draw(st.sampled_from((0, HOUR)))
-    book = book_of(dated_from(history.policy, from_ms, KEYS))
-    floor = CoreFloor(history.policy)
-    floor.take(permuted(data.draw, history))
-    [partition] = floor.partitions
-    floor.advance(partition.arrival_ms)
-    parts = cut(partition)
-
-    partition.take_policy(book)
-
-    options = {"limits": partition.limits, "rounding": partition._rounding}
-    restored = restore(parts, book, windows=partition.windows, **options)
-    assert totals([restored]) == totals([partition])
-    now_ms = partition.now_ms + 7_200_001
-    for each in (partition, restored):
-        each.advance(now_ms)
-    assert totals([restored]) == totals([partition])
+    floor, _, now_ms = reload_somewhere(
+        history, data, lambda _: plain(history.policy, keys), is_dated=False
+    )
+    assert_as_counted_under(history.policy, history, data, floor, now_ms)
