@@ -140,6 +140,12 @@ _topic: Final = optional(
     matching(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "a topic name of letters, digits and . _ -")
 )
 
+
+def _path(plain: object) -> Path | None:
+    written = optional(text)(plain)
+    return None if written is None else Path(written)
+
+
 READERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "name": (
         "name",
@@ -230,11 +236,9 @@ def _settings(tree: Mapping[str, object]) -> Settings:
         for key, (name, reader) in READERS.items()
         if key in parts
     }
-    policy_file = None
-    if POLICY_FILE in parts:
-        policy_file = Path(read_value(parts[POLICY_FILE], POLICY_FILE, text))
-        if POLICY in parts:
-            raise BadSetting(POLICY_FILE, "expected this or policy, not both", value=policy_file)
+    policy_file = read_value(parts.get(POLICY_FILE, "off"), POLICY_FILE, _path)
+    if policy_file is not None and POLICY in parts:
+        raise BadSetting(POLICY_FILE, "expected this or policy, not both", value=str(policy_file))
     return Settings(
         **values,
         topics=_topics(parts.get("topics")),

@@ -75,7 +75,12 @@ class RunningWorker:
 
     It ends with the test, also when the test's process is killed. Its log is in the message of
     every wait that is in vain.
+
+    Attributes:
+        command: what is run.
     """
+
+    command: Sequence[str] = COMMAND
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], options: Sequence[str] = ()
@@ -94,7 +99,7 @@ class RunningWorker:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", leash.__file__),
-                    *(*COMMAND, "worker", "--settings", str(self.settings_file)),
+                    *(*self.command, "worker", "--settings", str(self.settings_file)),
                     *self.options,
                 ],
                 env=surroundings(),
