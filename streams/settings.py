@@ -44,6 +44,7 @@ _SHORTEST_SESSION_MS: Final = 6_000
 _LONGEST_SESSION_MS: Final = 30 * 60_000
 
 _LAST_PORT: Final = 65_535
+_SHORTEST_KEY: Final = 16
 _BROKER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
 
 _SERVICE_LINK: Final = re.compile(
@@ -82,6 +83,7 @@ class Settings:
         metric_windows: the windows of `/metrics`, out of `WINDOWS`.
         source_intervals_ms: source to the interval at which it is expected to be heard.
         policy_file: where `policy` stands; None where it stands in the settings.
+        identity_key: of the pseudonyms under which agents are kept; empty for one of the name.
     """
 
     name: str = "floorwatch"
@@ -105,6 +107,7 @@ class Settings:
     source_intervals_ms: Mapping[str, int] = field(default_factory=dict)
     policy: PolicyBook = field(default_factory=PolicyBook)
     policy_file: Path | None = None
+    identity_key: bytes = field(default=b"", repr=False)
 
 
 def _tick(plain: object) -> int:
@@ -187,7 +190,8 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
 TOPICS: Final = ("calls", "chats", "queues")
 POLICY: Final = "policy"
 POLICY_FILE: Final = "policy_file"
-KEYS: Final = (*READERS, "topics", "sources", POLICY, POLICY_FILE)
+IDENTITY_KEY_FILE: Final = "identity_key_file"
+KEYS: Final = (*READERS, "topics", "sources", IDENTITY_KEY_FILE, POLICY, POLICY_FILE)
 
 
 def load_settings(
@@ -247,7 +251,19 @@ def _settings(tree: Mapping[str, object]) -> Settings:
         if policy_file is None
         else _policy_in(policy_file),
         policy_file=policy_file,
+        identity_key=_identity_key(parts.get(IDENTITY_KEY_FILE, "off")),
     )
+
+
+def _identity_key(plain: object) -> bytes:
+    path = read_value(plain, IDENTITY_KEY_FILE, _path)
+    if path is None:
+        return b""
+    key = _content(path, IDENTITY_KEY_FILE).strip()
+    if len(key) < _SHORTEST_KEY:
+        problem = f"expected a file with a key of {_SHORTEST_KEY} bytes or more"
+        raise BadSetting(IDENTITY_KEY_FILE, problem, value=str(path))
+    return key
 
 
 def _policy_in(path: Path) -> PolicyBook:
@@ -256,12 +272,15 @@ def _policy_in(path: Path) -> PolicyBook:
     Raises:
         BadSetting: as of `policy_of`; when it cannot be read.
     """
+    return policy_of(_content(path, POLICY_FILE), path)
+
+
+def _content(path: Path, key: str) -> bytes:
     try:
-        written = path.read_bytes()
+        return path.read_bytes()
     except OSError as unreadable:
         reason = unreadable.strerror or "unreadable"
-        raise BadSetting(POLICY_FILE, f"cannot read it: {reason}", value=str(path)) from None
-    return policy_of(written, path)
+        raise BadSetting(key, f"cannot read it: {reason}", value=str(path)) from None
 
 
 def policy_of(written: bytes, path: Path) -> PolicyBook:

@@ -21,6 +21,7 @@ from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
+from streams.core.pseudonyms import Pseudonyms
 from streams.core.snapshot import Restorer
 from streams.floor_exchange import EVERY_S, FloorExchange
 from streams.floor_keeper import FloorKeeper
@@ -76,6 +77,7 @@ def partition_options(settings: Settings) -> dict[str, Any]:
         "every_ms": settings.tick_ms,
         "max_tallies": settings.max_queues,
         "max_contacts": settings.max_contacts,
+        "pseudonyms": Pseudonyms(settings.identity_key or settings.name.encode()),
     }
 
 

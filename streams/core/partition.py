@@ -51,6 +51,7 @@ from streams.core.contact import (
 )
 from streams.core.policy import FOREVER, PolicyBook, in_force
 from streams.core.policy_change import first_difference
+from streams.core.pseudonyms import Pseudonyms
 from streams.core.queue_tally import EXPIRY, QueueTally, stretch_length
 from streams.core.schedule import Schedule
 from streams.core.sources import MAX_SOURCES, SourceBook
@@ -117,6 +118,7 @@ class Partition(Sink):
         max_contacts: int = MAX_CONTACTS,
         block_contacts: int = BLOCK,
         by_arrival: bool = False,
+        pseudonyms: Pseudonyms | None = None,
         on_forget: Callable[[Life], None] | None = None,
     ) -> None:
         self.policies = policies
@@ -127,7 +129,9 @@ class Partition(Sink):
         self.tick_ms = 0
         self.tallies: dict[tuple[str, str], QueueTally] = {}
         self.lives: dict[str, Life] = {}
-        self.staffing = Staffing(policies, self.limits.lateness_ms, max_queues=max_tallies)
+        self.staffing = Staffing(
+            policies, self.limits.lateness_ms, max_queues=max_tallies, pseudonyms=pseudonyms
+        )
         self.sources = SourceBook()
         self.events: dict[type[Event], int] = {}
         self.late = 0

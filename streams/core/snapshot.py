@@ -35,6 +35,7 @@ from typing import Any, Final
 from zlib import crc32
 
 import msgspec
+import orjson
 
 from schemas.events import EVENT_TYPES, Event, Unknown, type_name
 from streams.core.blocks import GROUPS, Block, Watch, group_of
@@ -48,8 +49,8 @@ from streams.core.queue_tally import DAYS_KEPT, QueueTally, stretch_length
 from streams.core.staffing import Door, Observation, Order, Presence
 from streams.core.tally import Sums
 
-FORMAT: Final = 1
-"""In every head. A snapshot of another format is not read."""
+FORMAT: Final = 2
+"""In every head. A later format is not read; in the first one agents are known by their names."""
 
 _PANE_GROUPS: Final = 8
 _GONE_GROUP: Final = 64
@@ -552,6 +553,7 @@ class Cutter(Watch):
                 "by_arrival": partition.by_arrival,
                 "types": [type_name(kind) for kind in EVENT_TYPES],
                 "edges_ms": partition.edges_ms,
+                "agents_key": _key_of(partition),
                 "scalars": {name: getattr(partition, name) for name in _SCALARS},
                 "counts": {name: getattr(partition, name).copy() for name in _COUNTS},
                 "events": {kind.__name__: count for kind, count in partition.events.items()},
@@ -681,10 +683,12 @@ class Restorer:
         """
         try:
             version, *rest = _content(self._parts, "head")
-            if version != FORMAT:
+            if version not in range(1, FORMAT + 1):
                 raise SnapshotUnusable(f"its format is {version!r}, that of now is {FORMAT}")
             head = rest[0]
             _check(head, self.partition)
+            if head.get("agents_key") not in (None, _key_of(self.partition)):
+                raise SnapshotUnusable("agents are kept in it under another key")
             read = partial(_content, self._parts)
             kept = read_deciding(read("policy")) if "policy" in head["parts"] else None
             self._take_its_policy(kept)
@@ -748,7 +752,7 @@ class _Reader:
             for source, facts in self._read(name).items():
                 partition.restarts[source] = [Fact(*fact) for fact in facts]
             yield
-        yield from self._staffing(named)
+        yield from self._staffing(named, None if "agents_key" in head else _rename(partition))
 
     def _windows(self) -> Iterator[None]:
         """Have the windows stand at the tick: to add them up from nothing takes its time, too."""
@@ -795,7 +799,9 @@ class _Reader:
             item = _CONTACT_ITEMS[kind](*values[0]) if kind in _CONTACT_ITEMS else next(closed)
             self._partition.ahead.setdefault(number, []).append((apply, item, sign))
 
-    def _staffing(self, named: Mapping[str, Iterable[str]]) -> Iterator[None]:
+    def _staffing(
+        self, named: Mapping[str, Iterable[str]], rename: Callable[[str], str] | None
+    ) -> Iterator[None]:
         staffing = self._partition.staffing
         share = self._share
 
@@ -805,6 +811,10 @@ class _Reader:
 
         for name in named.get("agents", ()):
             for agent, order, state, queues_order, queues in self._read(name):
+                if rename is not None:
+                    agent = rename(agent)  # noqa: PLW2901 # it is called so from here on
+                    order = _without_name(order)  # noqa: PLW2901 # likewise
+                    queues_order = queues_order and _without_name(queues_order)  # noqa: PLW2901
                 newest = order_of(order)
                 presence = Presence(
                     newest,
@@ -834,6 +844,28 @@ class _Reader:
 
 
 # -- how things are written ---------------------------------------------------------------------
+
+
+def _key_of(partition: Partition) -> str:
+    """The key under which agents are kept; "" for their names."""
+    pseudonyms = partition.staffing.pseudonyms
+    return "" if pseudonyms is None else pseudonyms.fingerprint
+
+
+def _rename(partition: Partition) -> Callable[[str], str] | None:
+    """What agents are called, who were kept under their names before."""
+    pseudonyms = partition.staffing.pseudonyms
+    return None if pseudonyms is None else pseudonyms.of
+
+
+def _without_name(order: Sequence[Any]) -> Sequence[Any]:
+    """What decides which event of an agent is newer, without who it is of."""
+    *rest, content = order
+    if not content:
+        return order
+    kept = orjson.loads(content)
+    kept.pop("agent", None)
+    return [*rest, orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)]
 
 
 def _piece_name(name: str, piece: int) -> str:
