@@ -82,6 +82,7 @@ class PolicyReload:
         backoff = Backoff(RETRY_FROM_S, RETRY_TO_S)
         while (deciding := await self._agree(rebuild=rebuild)) is None:
             await backoff.wait()
+        self._has_to_ask = self._knows_too_little()
         self.book = await asyncio.to_thread(self._own.under, deciding)
 
     async def watch(self, adopt: Callable[[PolicyBook], None]) -> None:
@@ -96,7 +97,8 @@ class PolicyReload:
             own = await self._changed_file()
             self._own = own or self._own
             if own is not None or self._has_to_ask:
-                self._has_to_ask = await self._agree() is None
+                agreed = await self._agree()
+                self._has_to_ask = agreed is None or self._knows_too_little()
             elif self._agreed.deciding != self.book.deciding:
                 self._tell(await self._change())
             self._agreed.changed.clear()
@@ -136,6 +138,10 @@ class PolicyReload:
         return await asyncio.to_thread(
             change, old, self._own, now_ms=self._counted_until_ms(), met=self._met()
         )
+
+    def _knows_too_little(self) -> bool:
+        """Whether something was refused because nobody knows yet what has been met."""
+        return bool(self.refusals) and self._met() is None
 
     def _tell(self, found: Change) -> None:
         """Say what is refused, unless it has just been said."""

@@ -115,10 +115,10 @@ def well_formed(kind: type[Event], number: int, at_ms: int) -> dict[str, Any]:
 
 def malformed(event: dict[str, Any]) -> Iterator[bytes]:
     """The event as it should not be, each time in another way."""
-    for name in event:
+    for name, right in event.items():
         for wrong in ([TEXT, {PHONE: CUSTOMER}], {CUSTOMER: PHONE}, "", TEXT * 60, None):
             yield orjson.dumps({**event, name: wrong})
-        if isinstance(event[name], str):
+        if isinstance(right, str):
             yield orjson.dumps({**event, name: NUMBER})
         yield orjson.dumps({other: event[other] for other in event if other != name})
     written = orjson.dumps(event)
