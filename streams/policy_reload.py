@@ -5,7 +5,6 @@ not change, is said in one line each, and the policy before stays.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -92,9 +91,11 @@ class PolicyReload:
             PolicySetAnew: what this worker has counted is of no use any more.
         """
         while True:
-            with contextlib.suppress(TimeoutError):
+            own = None
+            try:
                 await asyncio.wait_for(self._agreed.changed.wait(), LOOK_EVERY_S)
-            own = await self._changed_file()
+            except TimeoutError:
+                own = await self._changed_file()
             self._own = own or self._own
             if own is not None or self._has_to_ask:
                 agreed = await self._agree()
