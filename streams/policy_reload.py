@@ -67,6 +67,7 @@ class PolicyReload:
         self._counted_until_ms = counted_until_ms
         self._met = met
         self._has_to_ask = False
+        self._met_is_unknown = False
         self._seen: bytes | str | None = None
         self._taken: bytes | str | None = None
 
@@ -136,13 +137,15 @@ class PolicyReload:
         old = self._agreed.deciding
         if old is None:
             return Change(self._own.deciding, ())
+        met = self._met()
+        self._met_is_unknown = met is None
         return await asyncio.to_thread(
-            change, old, self._own, now_ms=self._counted_until_ms(), met=self._met()
+            change, old, self._own, now_ms=self._counted_until_ms(), met=met
         )
 
     def _knows_too_little(self) -> bool:
         """Whether something was refused because nobody knows yet what has been met."""
-        return bool(self.refusals) and self._met() is None
+        return bool(self.refusals) and self._met_is_unknown
 
     def _tell(self, found: Change) -> None:
         """Say what is refused, unless it has just been said."""

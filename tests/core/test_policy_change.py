@@ -334,10 +334,11 @@ def test_a_policy_that_comes_after_its_time_counts_anew_what_was_counted_since()
     ]
     late = told(*events, now_s=60)
     assert net(late)["answered:true"] == 1
+    again = restored(late, book)
 
     late.take_policy(book)
 
-    assert net(late) == net(told(*events, now_s=60, policies=book))
+    assert net(late) == net(again) == net(told(*events, now_s=60, policies=book))
     assert net(late)["answered:true"] == 3
 
 
