@@ -314,6 +314,10 @@ QUEUE_AS_OF: Final = _gauge(
 POLICY_RELOAD_FAILED: Final = _gauge(
     "policy_reload_failed", "1 while the policy on disk cannot be read and the last one holds."
 )
+POLICY_CHANGES_REFUSED: Final = _gauge(
+    "policy_changes_refused",
+    "Values of the policy on disk that would change what has been counted, and stay as they were.",
+)
 EVENTS: Final = _counter("events", "Events read, by topic and event type.", "topic", "type")
 EVENTS_REJECTED: Final = _counter(
     "events_rejected", "Records that could not be read or lie in the future, by reason.", "reason"

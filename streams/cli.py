@@ -98,7 +98,7 @@ Examples:
 \b
 Exit codes: 0 fine, 1 something found, refused or broken, 2 a wrong option, setting or file,
 3 no Kafka, none that lets us in, no topic, no free port or no Grafana, 4 another number of
-partitions, 130 interrupted.""",
+partitions, 5 another worker has set the policy anew, 130 interrupted.""",
 )
 @click.version_option(package_name="floorwatch", prog_name="floorwatch")
 def main() -> None:
@@ -116,7 +116,8 @@ Examples:
 \b
 Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 a wrong option or setting,
 3 no Kafka or none that lets us in, a right that is missing, no topic or no free port,
-4 a source topic with another number of partitions.""",
+4 a source topic with another number of partitions,
+5 a worker started with --rebuild has set the policy anew.""",
 )
 @click.option("--bootstrap", metavar="HOST:PORT", help="Kafka, in place of the settings'.")
 @click.option(
@@ -129,7 +130,8 @@ Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 a wrong option or setting,
 @click.option(
     "--rebuild",
     is_flag=True,
-    help="Count the topics from their first record again, whatever state was kept.",
+    help="Count the topics from their first record again, whatever state was kept, under the policy"
+    " as it is written.",
 )
 @click.option(
     "--accept-partitions",

@@ -61,6 +61,7 @@ class Pipeline:
         recreated: partitions that have begun anew, by topic.
         rebuilds: how often state could not be used and was rebuilt, by reason.
         policy_reload_failed: the policy on disk cannot be read and the last one holds.
+        policy_changes_refused: values of the policy on disk that stay as they were.
         floor_partial: a partition of the floor is missing.
     """
 
@@ -80,6 +81,7 @@ class Pipeline:
     recreated: Mapping[str, int] = field(default_factory=dict)
     rebuilds: Mapping[str, int] = field(default_factory=dict)
     policy_reload_failed: bool = False
+    policy_changes_refused: int = 0
     floor_partial: bool = False
 
 
@@ -109,6 +111,14 @@ class Exposition:
         self._build_info = line(series(m.BUILD_INFO, version, platform.python_version()), 1)
         self._channels: dict[Key, ChannelText] = {}
         self._queues: dict[str, QueueText] = {}
+
+    def take_policy(self, policies: PolicyBook) -> None:
+        """Go on under *policies*."""
+        self._policies = policies
+        edges_ms = exported_edges(policies.thresholds_ms())
+        if edges_ms != self._edges_ms:
+            self._edges_ms = edges_ms
+            self._channels = {}
 
     def render(self, floor: Floor, pipeline: Pipeline, *, show_floor: bool) -> bytes:
         """A page in the text format 0.0.4.
@@ -184,6 +194,7 @@ def _of_pipeline(pipeline: Pipeline) -> Page:
     }
     single = {
         m.POLICY_RELOAD_FAILED: int(pipeline.policy_reload_failed),
+        m.POLICY_CHANGES_REFUSED: pipeline.policy_changes_refused,
         m.REJECTED_SHORTENED: pipeline.shortened,
         m.FLOOR_PARTIAL: int(pipeline.floor_partial),
     }

@@ -16,6 +16,7 @@ from streams.core.steps import Steps
 from streams.floor_keeper import FloorKeeper
 from streams.floor_log import FloorLog
 from streams.kafka_access import KafkaAccess
+from streams.policy_log import PolicyLog
 from streams.reader import TP
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,9 @@ class FloorExchange:
         topic: the floor topic; has to be there, compacted.
         owned_epoch: the epoch in which this worker owns a partition; 0 where it does not.
         has_snapshot: whether a snapshot of that epoch has been written.
+
+    Attributes:
+        policy: what all workers have agreed on; of use once the topic has been read.
     """
 
     def __init__(
@@ -53,7 +57,8 @@ class FloorExchange:
         owned_epoch: Callable[[TP], int],
         has_snapshot: Callable[[TP], bool],
     ) -> None:
-        self._log = FloorLog(kafka, topic, self._take)
+        self.policy = PolicyLog(self._write_policy)
+        self._log = FloorLog(kafka, topic, self._take, self.policy.take)
         self._owned_epoch = owned_epoch
         self._has_snapshot = has_snapshot
         self._epochs: dict[TP, int] = {}
@@ -128,7 +133,7 @@ class FloorExchange:
         until = time.monotonic() + SETTLED_WITHIN_S
         while True:
             self._log.arrived.clear()
-            await self._hand_over(keeper)
+            await self.hand_over(keeper)
             left_s = until - time.monotonic()
             if left_s <= 0 or keeper.is_whole():
                 return
@@ -137,7 +142,15 @@ class FloorExchange:
             except TimeoutError:
                 continue
 
-    async def _hand_over(self, keeper: FloorKeeper) -> None:
+    async def _write_policy(self, version: int, id_: str, body: bytes | None) -> None:
+        try:
+            await self._log.write_policy(version, id_, body)
+        except (KafkaError, OSError):
+            await self._log.stop()
+            raise
+
+    async def hand_over(self, keeper: FloorKeeper) -> None:
+        """Hand over what has arrived since the last time."""
         fresh, self._fresh = self._fresh, set()
         for tp, epoch in sorted(fresh):
             logs = self._logs[tp]

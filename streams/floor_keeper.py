@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Final, Protocol
@@ -19,9 +19,10 @@ from streams.core.alerts import Alerting
 from streams.core.document import Documents, wall_document
 from streams.core.floor import Floor, FloorMerger
 from streams.core.floorboard import Floorboard
-from streams.core.frame import Frame, Framer
+from streams.core.frame import Frame, Framer, Key
 from streams.core.history import MINUTE_MS
-from streams.core.partition import Partition
+from streams.core.partition import FUTURE_MS, Partition
+from streams.core.policy import PolicyBook
 from streams.core.queue_detail import queue_detail
 from streams.core.steps import Steps, last_of
 from streams.exposition import Exposition, Pipeline
@@ -41,6 +42,18 @@ END_KNOWN_FOR_S: Final = 3.0
 def wall_clock_ms() -> int:
     """The machine's clock in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+class PolicyStatus(Protocol):
+    """What is known of the policy on disk."""
+
+    @property
+    def failed(self) -> bool:
+        """It cannot be read, or is wrong, and the last one holds."""
+
+    @property
+    def refusals(self) -> Sequence[object]:
+        """What of it stays as it was."""
 
 
 class Kept(Protocol):
@@ -91,6 +104,7 @@ class FloorKeeper:
         stuck: None while records are polled, else what has stopped.
         kept: what is known of the state that outlives this worker; None where none does.
         alerting: what is known of alerts; None where nobody asks for them.
+        policy: what is known of the policy on disk; None while nothing is.
         clock_ms: the wall's clock.
         uptime_s: the monotonic clock.
     """
@@ -105,6 +119,7 @@ class FloorKeeper:
         stuck: Callable[[], str | None] = lambda: None,
         kept: Kept | None = None,
         alerting: Callable[[], Alerting | None] = lambda: None,
+        policy: Callable[[], PolicyStatus | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
         uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -115,11 +130,13 @@ class FloorKeeper:
         self._stuck = stuck
         self._kept = kept
         self._alerting = alerting
+        self._policy_status = policy
+        self._policies = settings.policy
         self._history_text = b""
         self._clock_ms = clock_ms
         self._uptime_s = uptime_s
         self._board = Floorboard()
-        self._expected = 0
+        self._expected: list[TP] = []
         self._own: dict[TP, _Own] = {}
         self._merger = FloorMerger(
             settings.policy,
@@ -138,8 +155,42 @@ class FloorKeeper:
 
     def expect(self, tps: Collection[TP]) -> None:
         """The floor is made of *tps*, whoever owns them."""
-        self._expected = len(tps)
+        self._expected = list(tps)
         self._board.expect((tp.topic, tp.partition) for tp in tps)
+
+    def take_policy(self, policies: PolicyBook) -> None:
+        """Judge, show and export by *policies* from now on."""
+        self._policies = policies
+        self._merger.take_policy(policies)
+        self._documents.take_policy(policies)
+        self._exposition.take_policy(policies)
+
+    def met(self) -> frozenset[Key] | None:
+        """Queues and channels of which any partition knows something, "" for no channel.
+
+        None while one of them has not been heard.
+        """
+        frames = [self._board.newest((tp.topic, tp.partition)) for tp in self._expected]
+        found: set[Key] = set()
+        for frame in frames:
+            if frame is None:
+                return None
+            found.update(frame.queues)
+            found.update((queue, "") for queue in frame.staffed)
+        return frozenset(found)
+
+    def counted_until_ms(self) -> int:
+        """Up to which instant something may have been counted, inclusive.
+
+        A clock that is ahead by more than events may be does not put it off.
+        """
+        second_ms = self._second()
+        frames = [self._board.newest((tp.topic, tp.partition)) for tp in self._expected]
+        heard = [max(frame.heard_ms.values(), default=0) for frame in frames if frame is not None]
+        newest_ms = max(heard, default=0)
+        if self._settings.clock == "wall":
+            newest_ms = min(newest_ms, second_ms + FUTURE_MS)
+        return max(second_ms, newest_ms)
 
     def frames(self) -> dict[TP, Frame]:
         """Let time pass in this worker's partitions, and say what each counts at this second.
@@ -249,7 +300,7 @@ class FloorKeeper:
         """Whether every partition has been heard and none begins anew."""
         return (
             bool(frames)
-            and len(frames) >= self._expected
+            and len(frames) >= len(self._expected)
             and not any(frame.is_new for frame in frames)
         )
 
@@ -290,7 +341,7 @@ class FloorKeeper:
         if found is None:
             return None
         return {
-            **queue_detail(found, floor, self._settings.policy),
+            **queue_detail(found, floor, self._policies),
             "worker": self._kept_out(),
         }
 
@@ -327,6 +378,7 @@ class FloorKeeper:
         now_ms = self._now_ms
         parts = records.partitions
         counts = records.counts()
+        status = self._policy_status()
 
         def by_one(kind: str) -> dict[str, int]:
             return {labels[0]: count for (name, *labels), count in counts.items() if name == kind}
@@ -357,6 +409,8 @@ class FloorKeeper:
             rebuilds={} if self._kept is None else self._kept.rebuilt,
             missed=by_one("missed"),
             recreated=by_one("recreated"),
+            policy_reload_failed=status is not None and status.failed,
+            policy_changes_refused=0 if status is None else len(status.refusals),
             floor_partial=self._shown.floor.partial is not None,
         )
 

@@ -1,7 +1,8 @@
 """The floor topic at the broker: every worker writes its partitions' frames and reads all.
 
 Keys are `TOPIC/PARTITION/EPOCH/CHUNK`, so that the frames of an owner who was replaced and does not
-know it yet stand beside those of the new one and can be told from them.
+know it yet stand beside those of the new one and can be told from them. The policy agreed on is
+under `policy/VERSION/ID`.
 """
 
 import asyncio
@@ -28,8 +29,12 @@ SILENT_WITHIN_S: Final = 30.0
 
 _KEY: Final = re.compile(rb"([A-Za-z0-9._-]+)/(\d+)/(\d+)/([a-z0-9.]+)")
 
+_POLICY_KEY: Final = re.compile(rb"policy/(\d+)/([0-9a-f]+)")
+
 Take = Callable[[TP, int, str, bytes | None], None]
 """Takes a record of a partition: its epoch, the end of its key, and its value."""
+TakePolicy = Callable[[int, str, bytes | None], None]
+"""Takes a record of a policy: its version, its id, and its value."""
 
 
 class FloorLog:
@@ -39,6 +44,7 @@ class FloorLog:
         kafka: the way to Kafka.
         topic: has to be there, compacted.
         take: gets every record, in the order of the log; after a cut from the broker maybe again.
+        take_policy: gets those of the policy, likewise.
 
     Attributes:
         is_read: whether the topic has been read to where it ended when reading began.
@@ -51,12 +57,14 @@ class FloorLog:
         kafka: KafkaAccess,
         topic: str,
         take: Take,
+        take_policy: TakePolicy = lambda version, id_, value: None,
     ) -> None:
         self.is_read = False
         self.heard_at: float | None = None
         self.arrived = asyncio.Event()
         self._topic = topic
         self._take = take
+        self._take_policy = take_policy
         self._kafka = kafka
         self._producer = OwnProducer(kafka)
         self._keys: dict[TP, dict[int, set[str]]] = {}
@@ -81,6 +89,18 @@ class FloorLog:
                 for end, body in records
             ]
             await asyncio.gather(*sent)
+
+    async def write_policy(self, version: int, id_: str, body: bytes | None) -> None:
+        """Write a record of the policy, or remove it, and wait until that is done.
+
+        Raises:
+            KafkaError: it was not written.
+            TimeoutError: it took too long.
+        """
+        async with asyncio.timeout(SENT_WITHIN_S):
+            producer = await self._producer.connected()
+            key = f"policy/{version}/{id_}".encode()
+            await (await producer.send(self._topic, body, key=key))
 
     async def remove_before(self, tp: TP, epoch: int) -> None:
         """Remove what owners of *tp* before *epoch* have written.
@@ -131,6 +151,9 @@ class FloorLog:
     def _read_one(self, key: bytes | None, value: bytes | None) -> None:
         found = _KEY.fullmatch(key or b"")
         if found is None:
+            of_policy = _POLICY_KEY.fullmatch(key or b"")
+            if of_policy is not None:
+                self._take_policy(int(of_policy[1]), of_policy[2].decode(), value)
             return
         tp = TP(found[1].decode(), int(found[2]))
         epoch, end = int(found[3]), found[4].decode()

@@ -29,11 +29,12 @@ from streams.core.readers import (
     positive_duration,
     read_value,
     several_of,
+    text,
     whole,
 )
 from streams.http_settings import HttpSettings, read_http
 from streams.kafka_settings import KafkaSettings, read_kafka
-from streams.settings_file import SettingsFile, read_yaml
+from streams.settings_file import SettingsFile, position_in, read_yaml
 
 PREFIX: Final = "FLOORWATCH_"
 STEP: Final = "__"
@@ -45,6 +46,7 @@ _SHORTEST_SESSION_MS: Final = 6_000
 _LONGEST_SESSION_MS: Final = 30 * 60_000
 
 _LAST_PORT: Final = 65_535
+_SHORTEST_KEY: Final = 16
 _BROKER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
 
 _SERVICE_LINK: Final = re.compile(
@@ -83,6 +85,8 @@ class Settings:
         max_queues: beyond so many queues, series carry an overflow label.
         metric_windows: the windows of `/metrics`, out of `WINDOWS`.
         source_intervals_ms: source to the interval at which it is expected to be heard.
+        policy_file: where `policy` stands; None where it stands in the settings.
+        identity_key: of the pseudonyms under which agents are kept; empty for one of the name.
     """
 
     name: str = "floorwatch"
@@ -107,6 +111,8 @@ class Settings:
     source_intervals_ms: Mapping[str, int] = field(default_factory=dict)
     policy: PolicyBook = field(default_factory=PolicyBook)
     http: HttpSettings = field(default_factory=HttpSettings)
+    policy_file: Path | None = None
+    identity_key: bytes = field(default=b"", repr=False)
 
 
 def _tick(plain: object) -> int:
@@ -141,6 +147,12 @@ def _bootstrap(plain: object) -> str:
 _topic: Final = optional(
     matching(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "a topic name of letters, digits and . _ -")
 )
+
+
+def _path(plain: object) -> Path | None:
+    written = optional(text)(plain)
+    return None if written is None else Path(written)
+
 
 READERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "name": (
@@ -181,7 +193,19 @@ READERS: Final[Mapping[str, tuple[str, Reader]]] = {
 """Each key that has one value: the field that it fills and how it is read."""
 
 TOPICS: Final = ("calls", "chats", "queues")
-KEYS: Final = (*READERS, "kafka", "topics", "sources", "policy", "http")
+POLICY: Final = "policy"
+POLICY_FILE: Final = "policy_file"
+IDENTITY_KEY_FILE: Final = "identity_key_file"
+KEYS: Final = (
+    *READERS,
+    "kafka",
+    "topics",
+    "sources",
+    "http",
+    IDENTITY_KEY_FILE,
+    POLICY,
+    POLICY_FILE,
+)
 
 
 def load_settings(
@@ -223,7 +247,8 @@ def load_settings(
     try:
         return _settings(tree)
     except BadSetting as wrong:
-        wrong.where = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
+        origin = _origin(wrong.key, origins) or (file.position(wrong.key) if file else "")
+        wrong.where = wrong.where or origin
         raise
 
 
@@ -235,14 +260,66 @@ def _settings(tree: Mapping[str, object]) -> Settings:
         for key, (name, reader) in READERS.items()
         if key in parts
     }
+    policy_file = read_value(parts.get(POLICY_FILE, "off"), POLICY_FILE, _path)
+    if policy_file is not None and POLICY in parts:
+        raise BadSetting(POLICY_FILE, "expected this or policy, not both", value=str(policy_file))
     return Settings(
         **values,
         kafka=read_kafka(parts.get("kafka")),
         topics=_topics(parts.get("topics")),
         source_intervals_ms=_source_intervals(parts.get("sources")),
-        policy=read_policy(parts.get("policy"), formulas=FORMULA_IDS),
         http=read_http(parts.get("http")),
+        policy=read_policy(parts.get(POLICY), formulas=FORMULA_IDS)
+        if policy_file is None
+        else _policy_in(policy_file),
+        policy_file=policy_file,
+        identity_key=_identity_key(parts.get(IDENTITY_KEY_FILE, "off")),
     )
+
+
+def _identity_key(plain: object) -> bytes:
+    path = read_value(plain, IDENTITY_KEY_FILE, _path)
+    if path is None:
+        return b""
+    key = _content(path, IDENTITY_KEY_FILE).strip()
+    if len(key) < _SHORTEST_KEY:
+        problem = f"expected a file with a key of {_SHORTEST_KEY} bytes or more"
+        raise BadSetting(IDENTITY_KEY_FILE, problem, value=str(path))
+    return key
+
+
+def _policy_in(path: Path) -> PolicyBook:
+    """The policy in the file at *path*.
+
+    Raises:
+        BadSetting: as of `policy_of`; when it cannot be read.
+    """
+    return policy_of(_content(path, POLICY_FILE), path)
+
+
+def _content(path: Path, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as unreadable:
+        reason = unreadable.strerror or "unreadable"
+        raise BadSetting(key, f"cannot read it: {reason}", value=str(path)) from None
+
+
+def policy_of(written: bytes, path: Path) -> PolicyBook:
+    """The policy that is *written* in the file at *path*, as it would stand under `policy`.
+
+    Raises:
+        BadSetting: when it is empty, which may mean that it is being written; when it is not YAML;
+            when a key is unknown, a value is wrong, or two values contradict each other.
+    """
+    plain = read_yaml(written, str(path))
+    if not isinstance(plain, Mapping):
+        raise BadSetting(str(path), "expected what stands under policy, {} for nothing")
+    try:
+        return read_policy(plain, formulas=FORMULA_IDS)
+    except BadSetting as wrong:
+        wrong.where = position_in(written, path, wrong.key.removeprefix(f"{POLICY}."))
+        raise
 
 
 def _topics(plain: object) -> Topics:

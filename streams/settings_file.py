@@ -55,9 +55,13 @@ class SettingsFile:
 
     def position(self, key: str) -> str:
         """`path:line` of *key*, or of the nearest key above it that stands in the file."""
-        node = yaml.compose(self._written, Loader=_Loader)
-        line = _line(node, key)
-        return str(self.path) if line is None else f"{self.path}:{line}"
+        return position_in(self._written, self.path, key)
+
+
+def position_in(written: bytes, path: Path, key: str) -> str:
+    """`path:line` of *key* in what is *written* there, or of the nearest key above it."""
+    line = _line(yaml.compose(written, Loader=_Loader), key)
+    return str(path) if line is None else f"{path}:{line}"
 
 
 def read_yaml(written: bytes | str, name: str) -> object:

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from streams.backoff import Backoff
 from streams.core.partition import Partition
+from streams.core.policy import PolicyBook
 from streams.core.snapshot import Cutter, Restorer, SnapshotUnusable
 from streams.ledger import (
     FALLEN_BACK,
@@ -152,6 +153,7 @@ class Snapshots:
         state: the topic.
         new: makes the state of a partition that begins anew.
         restorer: makes it from the parts of a snapshot, which it takes out.
+        policies: the policy in force.
         every_s: the time from one snapshot of a partition to the next, at least.
         seen_epoch: the highest epoch of a partition that was seen outside of the state topic.
         claim_again_after_s: how long somebody else's claim of a partition stands before this
@@ -169,6 +171,7 @@ class Snapshots:
         *,
         new: Callable[[], Partition],
         restorer: Callable[[dict[str, bytes]], Restorer],
+        policies: Callable[[], PolicyBook],
         every_s: float,
         seen_epoch: Callable[[TP], int] = lambda _: 0,
         claim_again_after_s: float = 5.0,
@@ -179,6 +182,7 @@ class Snapshots:
         self._state = state
         self._new = new
         self._restorer = restorer
+        self._policies = policies
         self._every_s = every_s
         self._seen_epoch = seen_epoch
         self._claim_again_after_s = claim_again_after_s
@@ -240,6 +244,8 @@ class Snapshots:
             for each in held.values():
                 self._dismantle(each.partition)
             raise
+        for each in held.values():
+            each.partition.take_policy(self._policies())  # it may have changed meanwhile
         self._owned |= owned
         return held
 

@@ -19,6 +19,8 @@ import uvloop
 from streams.alert_watch import AlertWatch
 from streams.core.contact import Limits
 from streams.core.partition import Partition
+from streams.core.policy import PolicyBook
+from streams.core.pseudonyms import Pseudonyms
 from streams.core.snapshot import Restorer
 from streams.floor_exchange import EVERY_S, FloorExchange
 from streams.floor_keeper import FloorKeeper
@@ -26,6 +28,7 @@ from streams.http_settings import refuse_open_surfaces
 from streams.kafka_access import KafkaAccess, kafka_access
 from streams.kafka_admin import BrokerUnreachable, NotAllowed
 from streams.kafka_rights import require_rights, rights_of_worker, watch_rights
+from streams.policy_reload import PolicyReload, PolicySetAnew
 from streams.processors.records import Records
 from streams.reader import TP
 from streams.rejected import SPARE_BYTES, RejectedRecords
@@ -67,6 +70,7 @@ CLAIM_AGAIN_PER_SESSION: Final = 4
 
 EXIT_UNREACHABLE: Final = 3
 EXIT_PARTITIONS_CHANGED: Final = 4
+EXIT_POLICY_SET_ANEW: Final = 5
 
 
 def partition_options(settings: Settings) -> dict[str, Any]:
@@ -78,12 +82,13 @@ def partition_options(settings: Settings) -> dict[str, Any]:
         "every_ms": settings.tick_ms,
         "max_tallies": settings.max_queues,
         "max_contacts": settings.max_contacts,
+        "pseudonyms": Pseudonyms(settings.identity_key or settings.name.encode()),
     }
 
 
-def new_partition(settings: Settings) -> Partition:
-    """The empty state of one partition under *settings*."""
-    return Partition(settings.policy, **partition_options(settings))
+def new_partition(settings: Settings, policies: PolicyBook | None = None) -> Partition:
+    """The empty state of one partition under *settings*, and other *policies* than theirs."""
+    return Partition(policies or settings.policy, **partition_options(settings))
 
 
 def transport_options(settings: Settings, kafka: KafkaAccess) -> TransportOptions:
@@ -168,6 +173,7 @@ async def work(
 
     Raises:
         PartitionsChanged: a source topic has another number of partitions than before.
+        PolicySetAnew: another worker has set the policy anew.
         TopicMissing: a source topic, or the one for rejected records, is not there.
         NotAllowed: this user has not all rights that a worker needs.
         BrokerUnreachable: no Kafka answers, or it lets nobody in.
@@ -192,8 +198,9 @@ async def work(
     )
     snapshots = Snapshots(
         state,
-        new=lambda: new_partition(settings),
-        restorer=lambda parts: Restorer(parts, settings.policy, **partition_options(settings)),
+        new=lambda: new_partition(settings, policy.book),
+        restorer=lambda parts: Restorer(parts, policy.book, **partition_options(settings)),
+        policies=lambda: policy.book,
         every_s=settings.snapshot_every_ms / 1000,
         seen_epoch=lambda tp: exchange.epoch(tp),  # noqa: PLW0108 # made below
         claim_again_after_s=settings.session_timeout_ms / 1000 / CLAIM_AGAIN_PER_SESSION,
@@ -222,7 +229,21 @@ async def work(
         stuck=lambda: why_stuck(app),
         kept=snapshots,
         alerting=lambda: None if alerts is None else alerts.alerting(),
+        policy=lambda: policy,
     )
+    policy = PolicyReload(
+        settings.policy,
+        settings.policy_file,
+        exchange.policy,
+        counted_until_ms=keeper.counted_until_ms,
+        met=keeper.met,
+    )
+
+    def adopt(policies: PolicyBook) -> None:
+        for partition in records.partitions.values():
+            partition.take_policy(policies)
+        keeper.take_policy(policies)
+
     keeper.expect(
         [
             TP(name, number)
@@ -236,6 +257,11 @@ async def work(
         try:
             if not await _before(stop, exchange.caught_up()):
                 return
+            await exchange.hand_over(keeper)
+            if not await _before(stop, policy.begin(rebuild=rebuild)):
+                return
+            adopt(policy.book)
+            beside.append(asyncio.create_task(policy.watch(adopt)))
             beside.append(asyncio.create_task(exchange.run(keeper)))
             beside.append(asyncio.create_task(snapshots.keep(records)))
             beside.append(asyncio.create_task(watch_rights(kafka, rights)))
@@ -274,7 +300,10 @@ async def _before(stop: asyncio.Event, deed: Coroutine[Any, Any, None]) -> bool:
 def run_worker(
     settings: Settings, *, accept_partitions: int | None = None, rebuild: bool = False
 ) -> int:
-    """Run a worker; the exit code: 0 stopped, 3 no broker, right, topic or port, 4 as in the help.
+    """Run a worker and give its exit code.
+
+    0 stopped, 3 no broker, right, topic or free port, 4 other partitions, 5 another policy by
+    --rebuild.
 
     `accept_partitions` and `rebuild` as in `work`.
 
@@ -303,6 +332,9 @@ def run_worker(
     except PartitionsChanged as error:
         log.error("%s", error)
         return EXIT_PARTITIONS_CHANGED
+    except PolicySetAnew as error:
+        log.error("%s", error)
+        return EXIT_POLICY_SET_ANEW
     except OSError as error:
         if error.errno is None:
             raise

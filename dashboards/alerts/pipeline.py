@@ -25,6 +25,8 @@ DRIFT_CONTACTS: Final = 2
 _BEHIND: Final = f"max by ({INSTALLATION}) ({series(m.EVENT_LAG)}) > {BEHIND_S}"
 _LAG: Final = f"max by ({PARTITION}) ({series(m.EVENT_LAG)})"
 _REST: Final = f"max by ({PARTITION}) (predict_linear({series(m.PARTITION_LAG, over='5m')}, 900))"
+_POLICY_WRONG: Final = f"max by ({INSTALLATION}) ({series(m.POLICY_RELOAD_FAILED)})"
+_POLICY_REFUSED: Final = f"max by ({INSTALLATION}) ({series(m.POLICY_CHANGES_REFUSED)})"
 _UNREAD: Final = f"sum by ({INSTALLATION}, topic) ({series(m.PARTITION_LAG)})"
 _READ: Final = f"max by ({INSTALLATION}, topic) (rate({series(m.EVENTS, over='2m')}))"
 _REJECTING: Final = f"max by ({INSTALLATION}) (rate({series(m.EVENTS_REJECTED, over='2m')}))"
@@ -120,6 +122,16 @@ PIPELINE: Final = (
         told="a part of the floor is missing",
         meaning="At least one partition does not say how it stands. Queues with contacts there are"
         " shown as catching up.",
+    ),
+    _alert(
+        "PolicyNotInForce",
+        f"{_POLICY_WRONG} > 0\nor {_POLICY_REFUSED} > 0",
+        severity="warning",
+        told="the policy on disk is not the one in force",
+        meaning="For five minutes a worker has gone by another policy than the one on disk: that is"
+        " wrong, or would change what has been counted. Its log says which value, and what would"
+        " be right.",
+        hold="5m",
     ),
     _alert(
         "WaitingDrift",

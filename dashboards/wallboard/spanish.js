@@ -233,6 +233,7 @@ export const spanish = {
     FloorwatchConservationViolated: "visitas sin cuadrar",
     FloorwatchSnapshotOld: "copia de estado vieja",
     FloorwatchFloorPartial: "falta parte de la planta",
+    FloorwatchPolicyNotInForce: "política en disco sin efecto",
     FloorwatchWaitingDrift: "espera distinta de la que dice la fuente",
     FloorwatchWorkerDown: "proceso caído",
   },

@@ -60,6 +60,12 @@ class Documents:
         self._everything: list[tuple[Counted, set[int]]] = []
         self._added_up: list[Mapping[str, Sums]] = []
 
+    def take_policy(self, policies: PolicyBook) -> None:
+        """Go on under *policies*."""
+        self._policies = policies
+        self._everything = []
+        self.history.take_policy(policies)
+
     def document(
         self, floor: Floor, *, ready: bool, alerting: Alerting | None = None
     ) -> dict[str, Any]:

@@ -190,6 +190,10 @@ class FloorMerger:
         self._keys: set[Key] = set()
         self._max_queues = max_queues
 
+    def take_policy(self, policies: PolicyBook) -> None:
+        """Go on under *policies*."""
+        self._policies = policies
+
     def merge(
         self, frames: Iterable[Frame], now_ms: int, *, partial: Partial | None = None
     ) -> Floor:

@@ -350,6 +350,7 @@ def _copied(
             before is not None
             and before.sum_ms == histogram.sum_ms
             and before.counts == histogram.counts
+            and before.edges_ms == histogram.edges_ms
         ):
             copies[name] = before
         else:
@@ -365,6 +366,8 @@ def _are_same(mine: Mapping[str, Histogram], theirs: Mapping[str, Histogram]) ->
     for name, histogram in mine.items():
         other = theirs[name]
         if histogram.sum_ms != other.sum_ms or histogram.counts != other.counts:
+            return False
+        if histogram.edges_ms != other.edges_ms:
             return False
     return True
 

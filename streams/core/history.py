@@ -59,6 +59,10 @@ class FloorHistory:
         self._minutes: dict[int, dict[Key, Sample]] = {}
         self._newest = -1
 
+    def take_policy(self, policies: PolicyBook) -> None:
+        """Go on under *policies*; samples taken before stay what they were."""
+        self._policies = policies
+
     @property
     def newest_minute(self) -> int:
         """The number of the minute last taken; -1 before the first."""

@@ -25,6 +25,7 @@ from schemas.events import (
     QueueOpened,
     SourceAlive,
     SourceStarted,
+    Transferred,
     Unknown,
     type_name,
 )
@@ -48,7 +49,9 @@ from streams.core.contact import (
     fact_of,
     fold,
 )
-from streams.core.policy import PolicyBook
+from streams.core.policy import FOREVER, PolicyBook, in_force
+from streams.core.policy_change import first_difference
+from streams.core.pseudonyms import Pseudonyms
 from streams.core.queue_tally import EXPIRY, QueueTally, stretch_length
 from streams.core.schedule import Schedule
 from streams.core.sources import MAX_SOURCES, SourceBook
@@ -115,6 +118,7 @@ class Partition(Sink):
         max_contacts: int = MAX_CONTACTS,
         block_contacts: int = BLOCK,
         by_arrival: bool = False,
+        pseudonyms: Pseudonyms | None = None,
         on_forget: Callable[[Life], None] | None = None,
     ) -> None:
         self.policies = policies
@@ -125,7 +129,9 @@ class Partition(Sink):
         self.tick_ms = 0
         self.tallies: dict[tuple[str, str], QueueTally] = {}
         self.lives: dict[str, Life] = {}
-        self.staffing = Staffing(policies, self.limits.lateness_ms, max_queues=max_tallies)
+        self.staffing = Staffing(
+            policies, self.limits.lateness_ms, max_queues=max_tallies, pseudonyms=pseudonyms
+        )
         self.sources = SourceBook()
         self.events: dict[type[Event], int] = {}
         self.late = 0
@@ -601,6 +607,56 @@ class Partition(Sink):
         else:
             waiting.append((apply, item, sign))
 
+    # -- the policy -------------------------------------------------------------------------
+
+    def take_policy(self, policies: PolicyBook) -> None:
+        """Go on under *policies*; what was counted from where they differ on is counted anew.
+
+        That is nothing, unless it was told of after they had come into force.
+        """
+        old, self.policies = self.policies, policies
+        self.staffing.policies = policies
+        if old.deciding == policies.deciding:
+            return
+        self.edges_ms = histogram_edges(policies.thresholds_ms())
+        differs_from: dict[QueueTally, int] = {}
+        for (queue, channel), tally in self.tallies.items():
+            was, is_ = old.periods(queue, channel), policies.periods(queue, channel)
+            tally.take_policy(
+                zone=policies.queue(queue, channel, self.now_ms).zone,
+                edges_ms=self.edges_ms,
+                dated=policies.is_dated(queue, channel),
+                threshold_ms=in_force(was, self.now_ms).threshold_ms,
+            )
+            at_ms = first_difference(was, is_)
+            if at_ms is not None and at_ms <= self.latest_ms:
+                differs_from[tally] = at_ms
+        renamed_ms = _renamed_from(old, policies)
+        if differs_from or renamed_ms <= self.latest_ms:
+            self._count_anew(differs_from, renamed_ms)
+
+    def _count_anew(self, differs_from: Mapping[QueueTally, int], renamed_ms: int) -> None:
+        """Fold those contacts again that rest on what is different."""
+        asked_ms = min(differs_from.values(), default=FOREVER)
+        for contact, newest in list(self.lives.items()):
+            lives = _chain(newest)
+            is_other = any(
+                life.asked_ms >= max(asked_ms, 0)
+                or any(
+                    visit.opened_ms >= differs_from.get(visit.tally, FOREVER)
+                    for visit in life.visits
+                )
+                for life in lives
+            )
+            if any(life.facts[-1].time_ms >= renamed_ms for life in lives):
+                if not newest.block.is_free:
+                    self._tell(newest)
+                for life in lives:
+                    life.facts = [_renamed(fact, self.policies) for fact in life.facts]
+                is_other = True
+            if is_other:
+                self._fold_again(contact, lives, [], newest.home, 0)
+
     # -- what a step reports (Sink) ---------------------------------------------------------
 
     def opened(self, life: Life, visit: Visit) -> None:
@@ -841,6 +897,27 @@ class Partition(Sink):
 
     def _ignore(self, reason: str) -> None:
         _bump(self.ignored, reason)
+
+
+def _renamed_from(old: PolicyBook, new: PolicyBook) -> int:
+    """The first instant from which an old id means another queue than before."""
+    was, is_ = old.deciding.was, new.deciding.was
+    changed = [
+        from_ms
+        for old_id in {*was, *is_}
+        if was.get(old_id) != is_.get(old_id)
+        for _, from_ms in filter(None, (was.get(old_id), is_.get(old_id)))
+    ]
+    return min(changed, default=FOREVER)
+
+
+def _renamed(fact: Fact, policies: PolicyBook) -> Fact:
+    """*fact* in the queue that its name means now."""
+    queue = policies.canonical(fact.queue, fact.time_ms)
+    detail = fact.detail
+    if EVENT_TYPES[fact.rank] is Transferred:
+        detail = policies.canonical(detail, fact.time_ms)
+    return fact._replace(queue=queue, detail=detail)
 
 
 def _look_again_ms(due_ms: int, now_ms: int) -> int:

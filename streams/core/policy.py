@@ -28,6 +28,8 @@ ExportFormulas = Literal["own", "all"]
 
 Dated = tuple[tuple[int, Any], ...]
 """(from_ms, value) pairs, in the order of time."""
+Place = tuple[str, str]
+"""A queue and a channel that policies tell apart; "" stands for all others."""
 Layer = Mapping[str, Dated]
 
 V = TypeVar("V")
@@ -142,6 +144,42 @@ class VisitPolicy:
     expires_after_ms: int
 
 
+Periods = tuple[tuple[int, VisitPolicy], ...]
+"""From when on each policy holds, in the order of time; the first one has always begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What of a policy decides classes, events and days: all that has been counted rests on it.
+
+    Attributes:
+        visits: what decides about visits, by place. Every queue in it is there with every channel.
+        zones: the zone that days are cut in, by the same places.
+        was: old queue id to the new one, and from when on it means that.
+        lineage: how often it has been set anew, whatever had been counted before.
+    """
+
+    visits: Mapping[Place, Periods]
+    zones: Mapping[Place, str]
+    was: Mapping[str, tuple[str, int]]
+    lineage: int = 0
+
+    def place(self, queue: str, channel: str) -> Place:
+        """Where *queue* and *channel* belong."""
+        return (
+            queue if (queue, "") in self.visits else "",
+            channel if ("", channel) in self.visits else "",
+        )
+
+    def queues(self) -> tuple[str, ...]:
+        """All that are told apart, "" included."""
+        return tuple(queue for queue, channel in self.visits if not channel)
+
+    def channels(self) -> tuple[str, ...]:
+        """All that are told apart, "" included."""
+        return tuple(channel for queue, channel in self.visits if not queue)
+
+
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
     """How a queue is judged and shown; none of it changes a visit's class.
@@ -213,11 +251,16 @@ class PolicyBook:
     Unlisted queues share one policy per channel, so hostile queue names cannot make the book grow.
 
     Attributes:
+        deciding: what of it decides classes, events and days.
         renamed: whether any queue has old ids, so that `canonical` changes anything.
     """
 
-    def __init__(self, layers: PolicyLayers | None = None) -> None:
+    def __init__(
+        self, layers: PolicyLayers | None = None, deciding: Deciding | None = None
+    ) -> None:
         """Work out *layers*; without them, floorwatch's own defaults.
+
+        With *deciding*, that decides classes, events and days, whatever *layers* say of it.
 
         Raises:
             BadSetting: when values contradict each other in some queue and channel at some time.
@@ -227,39 +270,58 @@ class PolicyBook:
         listed = {*CHANNELS, *self._layers.channels}
         for queue in queues.values():
             listed.update(queue.channels)
+        queue_ids = dict.fromkeys(("", *queues))
+        if deciding is not None:
+            listed.update(channel for channel in deciding.channels() if channel)
+            queue_ids |= dict.fromkeys(deciding.queues())
         self._channels: Final = frozenset(listed)
-        self._visits: dict[tuple[str, str], tuple[tuple[int, VisitPolicy], ...]] = {}
-        self._queues: dict[tuple[str, str], tuple[tuple[int, QueuePolicy], ...]] = {}
-        for queue_id in ("", *queues):
+        self._queue_ids: Final = frozenset(queue_ids)
+        self._visits: dict[Place, Periods] = {}
+        self._queues: dict[Place, tuple[tuple[int, QueuePolicy], ...]] = {}
+        zones: dict[Place, str] = {}
+        for queue_id in queue_ids:
             for channel in ("", *sorted(listed)):
-                self._work_out(queue_id, channel)
-        self._steady: dict[str, dict[str, VisitPolicy]] = {
-            queue_id: {} for queue_id in ("", *queues)
-        }
+                place = (queue_id, channel)
+                if deciding is None:
+                    self._visits[place] = self._work_out(queue_id, channel)
+                    zones[place] = _value(self._in_order(*place), "zone", ALWAYS)
+                else:
+                    known = deciding.place(queue_id, channel)
+                    self._visits[place] = deciding.visits[known]
+                    zones[place] = deciding.zones[known]
+                self._queues[place] = self._judged(queue_id, channel, zones[place])
+        self._steady: dict[str, dict[str, VisitPolicy]] = {queue_id: {} for queue_id in queue_ids}
         for (queue_id, channel), periods in self._visits.items():
             if channel and len(periods) == 1:
                 self._steady[queue_id][channel] = periods[0][1]
         self._steady_unlisted: Final = self._steady[""]
-        self._was: Final = _old_ids(queues)
+        own_was = _old_ids(queues)
+        self._was: Final = own_was if deciding is None else dict(deciding.was)
         self.renamed: Final = bool(self._was)
+        lineage = 0 if deciding is None else deciding.lineage
+        self.deciding: Final = Deciding(self._visits, zones, self._was, lineage)
 
     def visit(self, queue: str, channel: str, at_ms: int) -> VisitPolicy:
         """What decides the class and the events of a visit that opens at *at_ms*."""
         steady = self._steady.get(queue, self._steady_unlisted).get(channel)
         if steady is not None:
             return steady
-        return _in_force(self._visits[self._listed(queue, channel)], at_ms)
+        return in_force(self._visits[self._listed(queue, channel)], at_ms)
 
     def queue(self, queue: str, channel: str, at_ms: int) -> QueuePolicy:
         """How *queue* is judged and shown at *at_ms*."""
         key = self._listed(queue, channel)
-        policy = _in_force(self._queues[key], at_ms)
+        policy = in_force(self._queues[key], at_ms)
         return policy if policy.name else replace(policy, name=queue)
 
     def canonical(self, queue: str, at_ms: int = FOREVER) -> str:
         """The queue that *queue* means at *at_ms*: itself, or the one it was folded into."""
         new, from_ms = self._was.get(queue, (queue, ALWAYS))
         return new if at_ms >= from_ms else queue
+
+    def periods(self, queue: str, channel: str) -> Periods:
+        """From when on what decides about visits."""
+        return self._visits[self._listed(queue, channel)]
 
     def is_dated(self, queue: str, channel: str) -> bool:
         """Whether what decides a class changes over time."""
@@ -318,6 +380,25 @@ class PolicyBook:
         overrides = {**self._layers.overrides, **given}
         return PolicyBook(replace(self._layers, overrides=overrides))
 
+    def under(self, deciding: Deciding) -> "PolicyBook":
+        """This book with *deciding* in place of what it says itself of classes, events and days."""
+        return self if self.deciding == deciding else PolicyBook(self._layers, deciding)
+
+    def path_of(self, queue: str, channel: str, key: str, at_ms: int) -> str:
+        """The setting from which the value of *key* comes; where one could set it, if none does."""
+        names = (channel,) if channel in CHANNELS else (channel, "messaging")
+        paths = (
+            "policy",
+            *(f"policy.queues.{queue}.channels.{name}" for name in names),
+            f"policy.queues.{queue}",
+            *(f"policy.channels.{name}" for name in names),
+            "policy.defaults",
+        )
+        for path, layer in zip(paths, self._in_order(queue, channel), strict=False):
+            if any(from_ms <= at_ms for from_ms, _ in layer.get(key, ())):
+                return f"{path}.{key}"
+        return f"policy.queues.{queue}.{key}" if queue else _path(queue, channel, key)
+
     def __eq__(self, other: object) -> bool:
         """Whether both books give the same answers."""
         if not isinstance(other, PolicyBook):
@@ -334,11 +415,11 @@ class PolicyBook:
     def _listed(self, queue: str, channel: str) -> tuple[str, str]:
         """The key under which *queue* and *channel* are worked out; "" stands for all unlisted."""
         return (
-            queue if queue in self._layers.queues else "",
+            queue if queue in self._queue_ids else "",
             channel if channel in self._channels else "",
         )
 
-    def _work_out(self, queue_id: str, channel: str) -> None:
+    def _work_out(self, queue_id: str, channel: str) -> Periods:
         layers = self._in_order(queue_id, channel)
         visits: list[tuple[int, VisitPolicy]] = []
         for at_ms in _beginnings(layers, VISIT_KEYS):
@@ -350,14 +431,22 @@ class PolicyBook:
                 raise _contradiction(queue_id, channel, policy, "initial_response_limit", limit_ms)
             if not visits or visits[-1][1] != policy:
                 visits.append((at_ms, policy))
-        self._visits[queue_id, channel] = tuple(visits)
+        return tuple(visits)
 
+    def _judged(
+        self, queue_id: str, channel: str, zone_name: str
+    ) -> tuple[tuple[int, QueuePolicy], ...]:
+        """How the queue is judged, its days cut in that zone and its visits known."""
+        layers = self._in_order(queue_id, channel)
+        visits = self._visits[queue_id, channel]
         queues: list[tuple[int, QueuePolicy]] = []
-        for at_ms in _beginnings(layers, ("threshold", *DEFAULTS)):
-            look = _queue_policy(layers, queue_id, channel, at_ms)
+        beginnings = {*_beginnings(layers, DEFAULTS), *(from_ms for from_ms, _ in visits)}
+        for at_ms in sorted(beginnings):
+            threshold_ms = in_force(visits, at_ms).threshold_ms
+            look = _queue_policy(layers, queue_id, channel, at_ms, threshold_ms, zone_name)
             if not queues or queues[-1][1] != look:
                 queues.append((at_ms, look))
-        self._queues[queue_id, channel] = tuple(queues)
+        return tuple(queues)
 
     def _in_order(self, queue_id: str, channel: str) -> tuple[Layer, ...]:
         """The layers that hold for *queue_id* and *channel*, the most specific one first."""
@@ -375,7 +464,7 @@ class PolicyBook:
         )
 
 
-def _in_force(periods: tuple[tuple[int, V], ...], at_ms: int) -> V:
+def in_force(periods: tuple[tuple[int, V], ...], at_ms: int) -> V:
     """The latest entry that has begun; the first one has always begun."""
     for from_ms, value in reversed(periods[1:]):
         if from_ms <= at_ms:
@@ -411,13 +500,18 @@ def _visit_policy(layers: tuple[Layer, ...], channel: str, at_ms: int) -> VisitP
 
 
 def _queue_policy(
-    layers: tuple[Layer, ...], queue_id: str, channel: str, at_ms: int
+    layers: tuple[Layer, ...],
+    queue_id: str,
+    channel: str,
+    at_ms: int,
+    threshold_ms: int,
+    zone_name: str,
 ) -> QueuePolicy:
     def value(key: str) -> Any:  # noqa: ANN401 # typed by key
         return _value(layers, key, at_ms)
 
     warning_ms, critical_ms = _longest_wait_limits(
-        value("threshold"),
+        threshold_ms,
         value("longest_wait_limit.warning"),
         value("longest_wait_limit.critical"),
     )
@@ -427,7 +521,7 @@ def _queue_policy(
             f"expected at most the critical limit, {write_duration(critical_ms)}",
             value=write_duration(warning_ms),
         )
-    zone = read_zone(value("zone"))
+    zone = read_zone(zone_name)
     return QueuePolicy(
         target_ratio=value("target"),
         instant_target_ratio=value("instant_target") if channel in INSTANT_CHANNELS else None,
@@ -438,7 +532,7 @@ def _queue_policy(
         volume_floor=value("volume_floor"),
         hours=OpeningHours(value("hours"), zone),
         zone=zone,
-        zone_name=value("zone"),
+        zone_name=zone_name,
         name=value("name") or queue_id,
         site=value("site"),
         team=value("team"),

@@ -144,6 +144,44 @@ class QueueTally:
         self._is_rolling = False
         self._targets: tuple[t.Sums, ...] = ()
 
+    def take_policy(
+        self, *, zone: tzinfo, edges_ms: tuple[int, ...], dated: bool, threshold_ms: int
+    ) -> None:
+        """Go on under another policy; *threshold_ms* held for all visits while it was not dated.
+
+        A day is cut anew from what is kept of it, so its zone changes only while all of it is.
+        """
+        for histograms in (self.waits, self.responses):
+            for name, histogram in histograms.items():
+                if histogram.edges_ms != edges_ms:
+                    histograms[name] = histogram.moved_to(edges_ms)
+        if dated and not self.dated:
+            self._change_all()
+            for sums in (*self.panes.values(), *self.days.values()):
+                sums.tell_thresholds(threshold_ms)
+            if self.counters.get("offered"):
+                self.thresholds.add(threshold_ms)
+        self.dated = dated or self.dated
+        if zone != self._zone:
+            self._change_all()
+            self._zone = zone
+            self._today = Day(0, 0)
+            self.days = {}
+            for number, pane in self.panes.items():
+                day = self._day_of(number * self._every_ms)
+                self.days.setdefault(day.start_ms, t.Sums()).add(pane)
+
+    def _change_all(self) -> None:
+        """Every pane and day is about to change."""
+        self.revision += 1
+        self._number = -1
+        for rolling in self._rolling.values():
+            rolling.at = -1
+        for stretch in {number // self._stretch for number in self.panes} - self.touched:
+            if self.watch is not None:
+                self.watch.panes_change(self, stretch)
+                self.touched.add(stretch)
+
     # -- counters -------------------------------------------------------------------------
 
     def count(self, name: str, by: int = 1) -> None:

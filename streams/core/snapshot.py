@@ -14,6 +14,7 @@ again.
     gone/G      which contacts of written blocks have been forgotten since
     ahead/N     what the windows will count once the tick has passed
     restarts    of sources
+    policy      what decides classes, events and days
     doors/G, agents/G, met/N, staffing   see `Staffing`
 
 A part that would be larger than allowed is cut into `name`, `name+1` and so on. Every piece begins
@@ -34,6 +35,7 @@ from typing import Any, Final
 from zlib import crc32
 
 import msgspec
+import orjson
 
 from schemas.events import EVENT_TYPES, Event, Unknown, type_name
 from streams.core.blocks import GROUPS, Block, Watch, group_of
@@ -41,13 +43,14 @@ from streams.core.calendar import ROLLING_WINDOWS, pane_of
 from streams.core.columns import Packed, Packer, Unpacker
 from streams.core.contact import OPEN, Fact, Life, Note, Reply, Response, Visit
 from streams.core.partition import Partition
-from streams.core.policy import PolicyBook, VisitPolicy
+from streams.core.policy import Deciding, PolicyBook, VisitPolicy
+from streams.core.policy_change import read_deciding, write_deciding
 from streams.core.queue_tally import DAYS_KEPT, QueueTally, stretch_length
 from streams.core.staffing import Door, Observation, Order, Presence
 from streams.core.tally import Sums
 
-FORMAT: Final = 1
-"""In every head. A snapshot of another format is not read."""
+FORMAT: Final = 2
+"""In every head. A later format is not read; in the first one agents are known by their names."""
 
 _PANE_GROUPS: Final = 8
 _GONE_GROUP: Final = 64
@@ -203,6 +206,7 @@ class Cutter(Watch):
         self._stretches: set[tuple[int, int]] = set()
         self._agents: dict[int, dict[str, Presence] | None] = {}
         self._changed_agents: set[int] = set()
+        self._policy: tuple[Deciding, bytes] | None = None
         partition.tell_changes_to(self)
         for tally in partition.tallies.values():
             self._group_of(tally)
@@ -531,6 +535,10 @@ class Cutter(Watch):
         restarts = {source: list(facts) for source, facts in partition.restarts.items()}
         if restarts:
             self._add("restarts", partial(dict, restarts))
+        deciding = partition.policies.deciding
+        if self._policy is None or self._policy[0] is not deciding:
+            self._policy = (deciding, write_deciding(deciding))
+        self._add("policy", partial(bytes, self._policy[1]))
         held = [(number, *item) for number, items in partition.ahead.items() for item in items]
         for number, start in enumerate(range(0, len(held), _AHEAD)):
             self._add(f"ahead/{number}", partial(_ahead, held[start : start + _AHEAD]))
@@ -545,6 +553,7 @@ class Cutter(Watch):
                 "by_arrival": partition.by_arrival,
                 "types": [type_name(kind) for kind in EVENT_TYPES],
                 "edges_ms": partition.edges_ms,
+                "agents_key": _key_of(partition),
                 "scalars": {name: getattr(partition, name) for name in _SCALARS},
                 "counts": {name: getattr(partition, name).copy() for name in _COUNTS},
                 "events": {kind.__name__: count for kind, count in partition.events.items()},
@@ -638,8 +647,8 @@ def _check(head: Mapping[str, Any], partition: Partition) -> None:
 class Restorer:
     """Restores a partition from the parts of a cut, a little with each step.
 
-    Visits keep the policies of their opening, whatever *policies* say now. Parts that the head does
-    not name are left alone.
+    Visits keep the policies of their opening: the partition is restored under the policy that had
+    decided, and then goes on under *policies*. Parts that the head does not name are left alone.
 
     Args:
         parts: each is taken out once it is read.
@@ -663,22 +672,38 @@ class Restorer:
             policies, every_ms=every_ms, windows=windows, by_arrival=by_arrival, **options
         )
         self._parts = parts
+        self._policies = policies
 
     def steps(self) -> Iterator[None]:
         """Restore it, some more with each step; there are no more steps once it is whole.
 
         Raises:
-            SnapshotUnusable: another format, tick or windows, a part that is missing or damaged.
+            SnapshotUnusable: another format, tick or windows, a policy that has been set anew, a
+                part that is missing or damaged.
         """
         try:
             version, *rest = _content(self._parts, "head")
-            if version != FORMAT:
+            if version not in range(1, FORMAT + 1):
                 raise SnapshotUnusable(f"its format is {version!r}, that of now is {FORMAT}")
             head = rest[0]
             _check(head, self.partition)
-            yield from _Reader(self.partition, partial(_content, self._parts)).fill(head)
+            if head.get("agents_key") not in (None, _key_of(self.partition)):
+                raise SnapshotUnusable("agents are kept in it under another key")
+            read = partial(_content, self._parts)
+            kept = read_deciding(read("policy")) if "policy" in head["parts"] else None
+            self._take_its_policy(kept)
+            yield from _Reader(self.partition, read).fill(head)
+            self.partition.take_policy(self._policies)
         except _DAMAGES as error:
             raise SnapshotUnusable(f"it is damaged ({type(error).__name__})") from None
+
+    def _take_its_policy(self, deciding: Deciding | None) -> None:
+        """Restore under what decided when it was cut; older versions did not say."""
+        lineage = 0 if deciding is None else deciding.lineage
+        if lineage != self._policies.deciding.lineage:
+            raise SnapshotUnusable("the policy under which it was counted has been set anew")
+        if deciding is not None:
+            self.partition.take_policy(self._policies.under(deciding))
 
 
 class _Reader:
@@ -727,7 +752,7 @@ class _Reader:
             for source, facts in self._read(name).items():
                 partition.restarts[source] = [Fact(*fact) for fact in facts]
             yield
-        yield from self._staffing(named)
+        yield from self._staffing(named, None if "agents_key" in head else _rename(partition))
 
     def _windows(self) -> Iterator[None]:
         """Have the windows stand at the tick: to add them up from nothing takes its time, too."""
@@ -774,7 +799,9 @@ class _Reader:
             item = _CONTACT_ITEMS[kind](*values[0]) if kind in _CONTACT_ITEMS else next(closed)
             self._partition.ahead.setdefault(number, []).append((apply, item, sign))
 
-    def _staffing(self, named: Mapping[str, Iterable[str]]) -> Iterator[None]:
+    def _staffing(
+        self, named: Mapping[str, Iterable[str]], rename: Callable[[str], str] | None
+    ) -> Iterator[None]:
         staffing = self._partition.staffing
         share = self._share
 
@@ -784,6 +811,10 @@ class _Reader:
 
         for name in named.get("agents", ()):
             for agent, order, state, queues_order, queues in self._read(name):
+                if rename is not None:
+                    agent = rename(agent)  # noqa: PLW2901 # it is called so from here on
+                    order = _without_name(order)  # noqa: PLW2901 # likewise
+                    queues_order = queues_order and _without_name(queues_order)  # noqa: PLW2901
                 newest = order_of(order)
                 presence = Presence(
                     newest,
@@ -813,6 +844,28 @@ class _Reader:
 
 
 # -- how things are written ---------------------------------------------------------------------
+
+
+def _key_of(partition: Partition) -> str:
+    """The key under which agents are kept; "" for their names."""
+    pseudonyms = partition.staffing.pseudonyms
+    return "" if pseudonyms is None else pseudonyms.fingerprint
+
+
+def _rename(partition: Partition) -> Callable[[str], str] | None:
+    """What agents are called, who were kept under their names before."""
+    pseudonyms = partition.staffing.pseudonyms
+    return None if pseudonyms is None else pseudonyms.of
+
+
+def _without_name(order: Sequence[Any]) -> Sequence[Any]:
+    """What decides which event of an agent is newer, without who it is of."""
+    *rest, content = order
+    if not content:
+        return order
+    kept = orjson.loads(content)
+    kept.pop("agent", None)
+    return [*rest, orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)]
 
 
 def _piece_name(name: str, piece: int) -> str:

@@ -25,6 +25,7 @@ from schemas.events import (
 )
 from streams.core.blocks import GROUPS, Watch, group_of
 from streams.core.policy import PolicyBook
+from streams.core.pseudonyms import Pseudonyms
 
 MAX_AGENTS: Final = 200_000
 MAX_QUEUES: Final = 2_000
@@ -93,9 +94,11 @@ class Staffing:
 
     Attributes:
         groups: by agent, in groups of `group_of`; never shown or logged.
+        pseudonyms: under which agents are kept; None for their own names.
         changed_ms: by queue, when one of its agents last changed.
         doors: by queue.
         observations: by queue.
+        policies: which old ids mean which queues.
         watch: who is told before an agent changes, if anyone.
         queues: those told apart.
         remembered: by source and id, when an event happened and the checksum of its content.
@@ -103,7 +106,12 @@ class Staffing:
     """
 
     def __init__(
-        self, policies: PolicyBook, lateness_ms: int, *, max_queues: int = MAX_QUEUES
+        self,
+        policies: PolicyBook,
+        lateness_ms: int,
+        *,
+        max_queues: int = MAX_QUEUES,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self.groups: list[dict[str, Presence]] = [{} for _ in range(GROUPS)]
         self._agents = 0
@@ -116,7 +124,8 @@ class Staffing:
         self._served = 0
         self.queues: set[str] = set()
         self._max_queues = max_queues
-        self._policies = policies
+        self.pseudonyms = pseudonyms
+        self.policies = policies
         self._lateness_ms = lateness_ms
         self.remembered: dict[tuple[str, str], tuple[int, int]] = {}
         self.swept_ms = 0
@@ -157,12 +166,11 @@ class Staffing:
 
         Another content of an id met before may be taken, too: the greater one wins.
         """
-        order = Order(
-            time_ms, event.sequence, RANK[type(event)], event.id, event.source, content_of(event)
-        )
+        content = content_of(event, with_agent=self.pseudonyms is None)
+        order = Order(time_ms, event.sequence, RANK[type(event)], event.id, event.source, content)
         if isinstance(event, AgentChanged):
             return self._take_agent(event, order)
-        queue = self._bounded(self._policies.canonical(event.queue, time_ms))
+        queue = self._bounded(self.policies.canonical(event.queue, time_ms))
         if queue == OTHER:
             return False
         if isinstance(event, QueueObserved):
@@ -196,9 +204,10 @@ class Staffing:
         self.doors[queue] = known[-1]
 
     def _take_agent(self, event: AgentChanged, order: Order) -> bool:
-        group = group_of(event.agent)
+        name = event.agent if self.pseudonyms is None else self.pseudonyms.of(event.agent)
+        group = group_of(name)
         agents = self.groups[group]
-        known = agents.get(event.agent)
+        known = agents.get(name)
         if known is None:
             if self._agents >= MAX_AGENTS:
                 return False
@@ -217,7 +226,7 @@ class Staffing:
             new = replace(new, queues=())
         if self.watch is not None:
             self.watch.agents_change(group)
-        agents[event.agent] = new
+        agents[name] = new
         for queue in new.queues:
             self.changed_ms[queue] = max(self.changed_ms.get(queue, 0), order.time_ms)
         return has_room
@@ -239,12 +248,12 @@ class Staffing:
         self._count(presence, 1)
 
     def _named(self, queues: Iterable[str], time_ms: int) -> tuple[str, ...]:
-        canonical = self._policies.canonical
+        canonical = self.policies.canonical
         return tuple(dict.fromkeys(self._bounded(canonical(queue, time_ms)) for queue in queues))
 
     def _bounded(self, queue: str) -> str:
         if queue not in self.queues:
-            if len(self.queues) >= self._max_queues and not self._policies.is_named(queue):
+            if len(self.queues) >= self._max_queues and not self.policies.is_named(queue):
                 return OTHER
             self.queues.add(queue)
         return queue
@@ -277,11 +286,16 @@ class Staffing:
         _keep_newest(self.observations, other.observations)
 
 
-def content_of(event: Event) -> bytes:
-    """What is kept of *event*, but for when and by whom: decides between contents of one id."""
+def content_of(event: Event, *, with_agent: bool = True) -> bytes:
+    """What is kept of *event*, but for when and by whom: decides between contents of one id.
+
+    Between those of one agent the name decides nothing.
+    """
     kept: dict[str, object] = {}
     if isinstance(event, AgentChanged):
-        kept = {"agent": event.agent, "state": event.state, "queues": event.queues}
+        kept = {"state": event.state, "queues": event.queues}
+        if with_agent:
+            kept["agent"] = event.agent
     elif isinstance(event, QueueClosed):
         kept = {"queue": event.queue, "reason": event.reason}
     elif isinstance(event, QueueObserved):

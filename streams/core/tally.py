@@ -47,6 +47,20 @@ from typing import Final
 ) = range(30)
 WIDTH: Final = 30
 
+_TOLD_BY_THRESHOLD: Final = (
+    OFFERED,
+    MISSED,
+    ANSWERED_WITHIN,
+    ANSWERED_LATE,
+    ABANDONED_SHORT,
+    ABANDONED_BEFORE,
+    ABANDONED_AFTER,
+    LEFT_WITHIN,
+    LEFT_AFTER,
+    WITHDRAWN_WITHIN,
+    EXPIRED,
+)
+
 Spread = dict[int, int]
 """How often each (possibly rounded) duration in ms occurred."""
 
@@ -134,6 +148,16 @@ class Sums:
         copied.thresholds = self.thresholds.copy()
         copied.segments = {name: pair.copy() for name, pair in self.segments.items()}
         return copied
+
+    def tell_thresholds(self, threshold_ms: int) -> None:
+        """Have every visit counted here told by its threshold; of the others it is *threshold_ms*.
+
+        Each arrival, miss and outcome of a visit is told.
+        """
+        told = sum(self.counts[at] for at in _TOLD_BY_THRESHOLD)
+        missing = told - sum(self.thresholds.values())
+        if missing > 0:
+            bump(self.thresholds, threshold_ms, missing)
 
     def holds_visits(self) -> bool:
         """Whether an arrival, a miss or an outcome of a visit is counted here."""
@@ -233,6 +257,12 @@ class Histogram:
         for at, count in enumerate(counts):
             limit = bisect_left(self.edges_ms, edges_ms[at]) if at < len(edges_ms) else -1
             self.counts[limit] += count
+
+    def moved_to(self, edges_ms: tuple[int, ...]) -> Histogram:
+        """The same with other edges, as nearly as can be."""
+        moved = Histogram(edges_ms)
+        moved.take(self.edges_ms, self.counts, self.sum_ms)
+        return moved
 
     def add(self, other: Histogram) -> None:
         """Merge *other*, which has the same edges."""

@@ -392,6 +392,24 @@ TRUST: Final = (
         | elsewhere("floor_partial", 0),
         {600: HERE},
     ),
+    *(
+        case
+        for name in ("policy_reload_failed", "policy_changes_refused")
+        for case in (
+            _of(
+                "PolicyNotInForce",
+                f"after five minutes of {name}, until there is none",
+                stream(name, {0: 0, 60: 1, 600: 0}),
+                {345: NOBODY, 360: HERE, 585: HERE, 600: NOBODY},
+            ),
+            _of(
+                "PolicyNotInForce",
+                f"by the worker that has {name}, each installation by itself",
+                stream(name, 1) | stream(name, 0, instance="b") | elsewhere(name, 0),
+                {600: HERE},
+            ),
+        )
+    ),
     _of(
         "WaitingDrift",
         "after five minutes, until it is gone",

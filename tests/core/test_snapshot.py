@@ -597,11 +597,12 @@ def test_after_a_cut_is_abandoned_the_next_one_writes_everything() -> None:
 # -- what is read --------------------------------------------------------------------------------
 
 
-def test_visits_keep_the_policy_of_their_opening_whatever_the_settings_say_at_the_restart() -> None:
+def test_visits_keep_the_policy_of_their_opening_whatever_is_in_force_at_the_restart() -> None:
     parts = all_parts(told(call(0, "queued"), now_s=1))
-    stricter = policy(defaults={"threshold": "1m"})
+    from_now_on = {"from": to_text(ms(2)), "value": "1m"}
+    milder = policy(channels={"voice": {"threshold": ["20s", from_now_on]}})
 
-    restored = restore(parts, stricter)
+    restored = restore(parts, milder)
     restored.advance(ms(20))
     assert restored.tallies["sales", "voice"].waiting_past == 0
     restored.advance(ms(20.001))
@@ -621,7 +622,8 @@ def test_equal_texts_and_policies_are_one_object_again() -> None:
 def test_a_policy_with_another_threshold_keeps_what_histograms_had_counted() -> None:
     partition = told(*calls(3), now_s=60)
     cut = all_parts(partition)
-    with_edge = restore(cut, policy(defaults={"threshold": "700ms"}))
+    later = [{"from": to_text(ms(DAY)), "value": "700ms"}]
+    with_edge = restore(cut, policy(defaults={"threshold": later}))
     again = restore(all_parts(with_edge), PolicyBook())
 
     counts = partition.tallies["sales", "voice"].waits["answered"].counts

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import pytest
 
+from streams.kafka_access import KafkaAccess
 from streams.local_kafka import PORTS, LocalKafka, free_port
 from streams.topic_creation import create_topics
 from streams.user_cache import user_cache
@@ -120,7 +121,7 @@ def image(engine: Engine, base: str) -> str:
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[LocalKafka]:
     with LocalKafka() as broker:
-        create_topics(broker.bootstrap, {"calls": 1, "chats": 1, "queues": 1})
+        create_topics(KafkaAccess(broker.bootstrap), {"calls": 1, "chats": 1, "queues": 1})
         yield broker
 
 

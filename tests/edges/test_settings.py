@@ -491,3 +491,48 @@ def test_a_wrong_variable_is_told_from_a_wrong_file(write: Write) -> None:
 
     assert wrong(path, {"FLOORWATCH_HOST": "::1"}).startswith("floorwatch.yaml:2: port='x'")
     assert wrong(path, {"FLOORWATCH_PORT": "y"}).startswith("FLOORWATCH_PORT: port='y'")
+
+
+# -- a policy in a file of its own -----------------------------------------------------------------
+
+
+def test_the_policy_may_stand_in_a_file_of_its_own(write: Write, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("queues: {sales: {target: 0.9}}")
+
+    settings = load_settings(write(f"policy_file: {policy}"), {})
+
+    assert settings.policy_file == policy
+    assert settings.policy.queue("sales", "voice", 0).target_ratio == 0.9
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("queues:\n  sales: {target: 90}", "{path}:2: policy.queues.sales.target='90': expected"),
+        ("queues: [", "{path}:1:10: this is not YAML"),
+        ("", "{path}: expected what stands under policy, {{}} for nothing"),
+        ("sales", "{path}: expected what stands under policy, {{}} for nothing"),
+        (None, "policy_file='{path}': cannot read it: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_with_that_file_is_said_in_one_line(
+    write: Write, tmp_path: Path, written: str | None, line: str
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    if written is not None:
+        policy.write_text(written)
+
+    with pytest.raises(BadSetting) as wrong:
+        load_settings(write(f"policy_file: {policy}"), {})
+
+    assert line.format(path=policy) in str(wrong.value)
+    assert "\n" not in str(wrong.value)
+
+
+def test_the_policy_stands_in_one_place(write: Write, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("{}")
+
+    with pytest.raises(BadSetting, match="expected this or policy, not both"):
+        load_settings(write(f"policy_file: {policy}\npolicy: {{}}"), {})

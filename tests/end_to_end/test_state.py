@@ -89,6 +89,7 @@ class Member:
         self.snapshots = Snapshots(
             self.log,
             restorer=self._restorer,
+            policies=PolicyBook,
             every_s=0.0,
             claim_again_after_s=0.5,
             **{  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ class Worker(FloorExchange):
     async def hears(self) -> None:
         """Take over to the floor what has been said."""
         self.reads_topic()
-        await self._hand_over(self.keeper)
+        await self.hand_over(self.keeper)
         self.keeper.show()
 
     def offered(self) -> int | None:

@@ -51,6 +51,7 @@ def an_owner(epochs: list[int], name: str) -> Snapshots:
         Claims(epochs, name),
         new=lambda: Partition(PolicyBook()),
         restorer=lambda parts: Restorer(parts, PolicyBook()),
+        policies=PolicyBook,
         every_s=1_000.0,
         seen_epoch=lambda _: max(epochs),
         claim_again_after_s=AFTER_S,

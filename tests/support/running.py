@@ -78,7 +78,12 @@ class RunningWorker:
 
     It ends with the test, also when the test's process is killed. Its log is in the message of
     every wait that is in vain. With TLS it is trusted for the certificates in *authority*.
+
+    Attributes:
+        command: what is run.
     """
+
+    command: Sequence[str] = COMMAND
 
     def __init__(
         self,
@@ -103,7 +108,7 @@ class RunningWorker:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", leash.__file__),
-                    *(*COMMAND, "worker", "--settings", str(self.settings_file)),
+                    *(*self.command, "worker", "--settings", str(self.settings_file)),
                     *self.options,
                 ],
                 env=surroundings(),
