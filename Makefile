@@ -15,19 +15,19 @@ COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
+.PHONY: help demo test test-fast test-boards test-cluster soak lint chromium programs cluster-programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--bootstrap HOST:PORT'
 	@$(BIN)/floorwatch demo $(ARGS)
 
 test: lint chromium programs drawing-page ## lint, types, import rules and all tests: what CI runs
-	$(PYTEST) $(PARALLEL) --cov --cov-report=
+	$(PYTEST) $(PARALLEL) --ignore=tests/deploying --cov --cov-report=
 
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
-	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards
+	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards --ignore=tests/deploying
 
 soak: $(VENV)/.test ## a hundred schedules of faults; ARGS='--schedules 10 --first-seed 7 --lanes 1'
 	$(BIN)/python -m tests.support.soak $(ARGS)
@@ -52,7 +52,13 @@ drawing-page: $(VENV)/.test # Grafana's own components, from npm, built once int
 	@$(BIN)/python -m tests.support.node_packages
 
 programs: $(VENV)/.test ## Prometheus and Alertmanager, built once into the user's cache
-	@$(BIN)/python -m requirements.build_programs
+	@$(BIN)/python -m requirements.build_programs alertmanager prometheus
+
+cluster-programs: $(VENV)/.test ## Helm and a Kubernetes, the same way: what `make test-cluster` needs
+	@$(BIN)/python -m requirements.build_programs prometheus-operator etcd helm kwok kubernetes
+
+test-cluster: cluster-programs ## the chart on a real Kubernetes control plane
+	$(PYTEST) tests/deploying $(ARGS)
 
 lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer versions
 	@$(BIN)/uv --version 2>/dev/null || $(PIP) install uv==$(UV_VERSION)
