@@ -51,10 +51,10 @@ test-boards: chromium programs drawing-page ## the boards alone: on a real Prome
 drawing-page: $(VENV)/.test # Grafana's own components, from npm, built once into the user's cache
 	@$(BIN)/python -m tests.support.node_packages
 
-programs: $(VENV)/.test ## Prometheus and Alertmanager, built once into the user's cache
-	@$(BIN)/python -m requirements.build_programs alertmanager prometheus
+programs: $(VENV)/.test ## Prometheus, Alertmanager and Helm, built once into the user's cache
+	@$(BIN)/python -m requirements.build_programs alertmanager helm prometheus
 
-cluster-programs: $(VENV)/.test ## Helm and a Kubernetes, the same way: what `make test-cluster` needs
+cluster-programs: $(VENV)/.test ## and a Kubernetes, the same way: what `make test-cluster` needs
 	@$(BIN)/python -m requirements.build_programs prometheus-operator etcd helm kwok kubernetes
 
 test-cluster: cluster-programs ## the chart on a real Kubernetes control plane
