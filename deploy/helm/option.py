@@ -107,7 +107,7 @@ def texts(text: str, default: Mapping[str, str] | None = None) -> Option:
     """Names to texts, as labels and annotations are."""
     schema: Schema = {
         "type": "object",
-        "additionalProperties": {"type": ["string", "null"]},
+        "additionalProperties": {"type": "string"},
         "examples": [{}, {"example.org/team": "floor"}],
     }
     return Option(text=text, default=dict(default or {}), schema=schema)

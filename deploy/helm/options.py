@@ -29,7 +29,8 @@ from deploy.helm.policy_options import POLICY
 from streams.core.policy import WINDOWS
 
 TOPIC: Final = r"^(off|[A-Za-z0-9._-]{1,249})$"
-_ID: Final[Schema] = {"type": ["integer", "null"], "minimum": 0, "maximum": 4_294_967_294}
+_GROUP: Final[Schema] = {"type": ["integer", "null"], "minimum": 0, "maximum": 2_147_483_647}
+_USER: Final[Schema] = {**_GROUP, "minimum": 1}
 
 
 def _secret(text: str) -> Option:
@@ -387,11 +388,11 @@ SECURITY: Final = Section(
         "runAsUser": Option(
             text="User id; null leaves it to the platform, as OpenShift wants.",
             default=10001,
-            schema=_ID,
+            schema=_USER,
         ),
-        "runAsGroup": Option(text="Group id; null likewise.", default=10001, schema=_ID),
+        "runAsGroup": Option(text="Group id; null likewise.", default=10001, schema=_GROUP),
         "fsGroup": Option(
-            text="Group of the mounted secrets; null likewise.", default=10001, schema=_ID
+            text="Group of the mounted secrets; null likewise.", default=10001, schema=_GROUP
         ),
         "supplementalGroups": many(
             "Further groups.", {"type": "integer", "minimum": 1}, examples=[[], [2000]]
