@@ -41,6 +41,7 @@ lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m dashboards.alerts.generate --check
 	$(BIN)/python -m dashboards.grafana.generate --check
+	$(BIN)/python -m deploy.helm.generate --check
 
 chromium: $(VENV)/.test
 	@$(BIN)/python -m tests.support.install_chromium

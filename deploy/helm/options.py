@@ -10,6 +10,7 @@ from typing import Final
 
 from dashboards.alerts.catalogue import ALERTS
 from deploy.helm.option import (
+    DURATION,
     NAME,
     SECRET,
     SECRET_KEY,
@@ -38,7 +39,7 @@ def _secret(text: str) -> Option:
 
 
 def _key(text: str, default: str) -> Option:
-    return words(text, default, pattern=SECRET_KEY, examples=[default])
+    return words(text, default, pattern=SECRET_KEY, examples=[default, "of.another_name"])
 
 
 def _peers(text: str) -> Option:
@@ -63,11 +64,22 @@ def _relabelings(text: str) -> Option:
 IMAGE: Final = Section(
     text="The image of floorwatch.",
     options={
-        "registry": words("Registry with its port; empty for the node's default."),
-        "repository": words(
-            "Path in the registry.", "floorwatch", pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$"
+        "registry": words(
+            "Registry with its port; empty for the node's default.",
+            pattern=r"^[a-zA-Z0-9.:/-]*$",
+            examples=["", "registry.example:5000"],
         ),
-        "tag": words("Tag; empty for the chart's appVersion.", pattern=r"^(\w[\w.-]{0,127})?$"),
+        "repository": words(
+            "Path in the registry.",
+            "floorwatch",
+            pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$",
+            examples=["floorwatch", "of/the/floor_1"],
+        ),
+        "tag": words(
+            "Tag; empty for the chart's appVersion.",
+            pattern=r"^(\w[\w.-]{0,127})?$",
+            examples=["", "0.1.0-slim", "1.10"],
+        ),
         "digest": words(
             "Digest, as sha256:...; it wins over the tag, and nobody can move it.",
             pattern=r"^(sha256:[a-f0-9]{64})?$",
@@ -146,10 +158,12 @@ TOPICS_CREATE: Final = Section(
         ),
         "replicationFactor": whole("Copies of each partition.", 3, 1, 9),
         "minInsyncReplicas": whole("Copies that have to have a record before it counts.", 2, 1, 9),
-        "retention": length(
-            "How long events are kept: the longest outage to survive, and 7d at least.",
+        "retention": words(
+            'How long events are kept: the longest outage to survive, and 7d at least; "off" for '
+            "ever.",
             "7d",
-            examples=["14d"],
+            pattern=DURATION.removesuffix("$") + "$|^off$",
+            examples=["7d", "14d", "off"],
         ),
         "backoffLimit": whole("How often it is tried again.", 3, 0, 20),
         "activeDeadlineSeconds": whole("When it is given up.", 300, 10, 86_400),
@@ -169,7 +183,10 @@ TOPICS: Final = Section(
     text="Topics with the events.",
     options={
         "calls": words(
-            'Voice contacts; "off" for none.', "calls", pattern=TOPIC, examples=["calls"]
+            'Voice contacts; "off" for none.',
+            "calls",
+            pattern=TOPIC,
+            examples=["calls", "cc.calls"],
         ),
         "chats": words(
             'Chat, messaging and email contacts; "off" for none.',
@@ -197,9 +214,15 @@ SETTINGS: Final = Section(
             "20s",
             examples=["6s", "5m"],
         ),
-        "snapshot_every": length("How often state is kept on NAME.state; 1s or more.", "5s"),
-        "allowed_lateness": length("How late an event may come and still count.", "4h"),
-        "rest": length("How long after its last event a contact is over for good.", "4h"),
+        "snapshot_every": length(
+            "How often state is kept on NAME.state; 1s or more.", "5s", examples=["10s"]
+        ),
+        "allowed_lateness": length(
+            "How late an event may come and still count.", "4h", examples=["1h30m", "0s"]
+        ),
+        "rest": length(
+            "How long after its last event a contact is over for good.", "4h", examples=["1h"]
+        ),
         "tick": words(
             "Step of the rolling windows: a whole number of times in 5m.",
             "5s",
@@ -254,10 +277,11 @@ HTTP: Final = Section(
             *("0.0.0.0", "::"),  # noqa: S104 # the same
         ),
         "frameAncestors": words(
-            "Pages that may embed the wall, as the source list of CSP's frame-ancestors.",
-            "'none'",
-            pattern=r"^[^\x00-\x1f;,]+$",
-            examples=["'none'", "'self' https://intranet.example"],
+            "Pages that may embed the wall: none, or self and origins as https://HOST.",
+            "none",
+            pattern=r"^(none|(self|https?://(\*\.)?[A-Za-z0-9.-]+(:(\d{1,5}|\*))?)"
+            r"( (self|https?://(\*\.)?[A-Za-z0-9.-]+(:(\d{1,5}|\*))?))*)$",
+            examples=["none", "self https://intranet.example"],
         ),
         "tokens": Section(
             text="Who may look. A surface without a token is open to whoever reaches it.",
@@ -377,7 +401,10 @@ WORKERS: Final = Section(
             "Hooks of the container.", examples=[{"preStop": {"exec": {"command": ["true"]}}}]
         ),
         "tmpSizeLimit": words(
-            "Size of /tmp, the one place that can be written.", "64Mi", pattern=r"^\d+(Ki|Mi|Gi)$"
+            "Size of /tmp, the one place that can be written.",
+            "64Mi",
+            pattern=r"^\d+(Ki|Mi|Gi)$",
+            examples=["64Mi", "1Gi"],
         ),
     },
 )
@@ -814,10 +841,16 @@ ROOT: Final = Section(
     text="Values of the floorwatch chart.",
     options={
         "nameOverride": words(
-            "In place of the chart's name in names.", pattern=NAME, max_length=40
+            "In place of the chart's name in names.",
+            pattern=NAME,
+            max_length=40,
+            examples=["", "wallboard"],
         ),
         "fullnameOverride": words(
-            "In place of release and chart in names.", pattern=NAME, max_length=50
+            "In place of release and chart in names.",
+            pattern=NAME,
+            max_length=50,
+            examples=["", "floor-of-berlin"],
         ),
         "namespaceOverride": words(
             "In place of the release's namespace.", pattern=NAME, examples=["", "floor"]

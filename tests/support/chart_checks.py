@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from dashboards.alerts.annotations import Places
+from dashboards.alerts.catalogue import ALERTS
+from dashboards.grafana import shipped
 from tests.support import kubernetes_schemas, pod_security
+from tests.support.boards import selectors
 from tests.support.drawn_values import merged
 from tests.support.kubernetes_yaml import Object, read
 from tests.support.rendered_chart import NAMESPACE, RELEASE
@@ -152,6 +157,9 @@ def _pods(rendering: Rendering) -> Iterator[str]:
         spec = pod["spec"]
         for said in pod_security.complaints(spec):
             yield f"{component}: {said}"
+        of_all = spec["securityContext"]
+        if of_all.get("runAsNonRoot") is not True or "seccompProfile" not in of_all:
+            yield f"{component}: the pod does not say what holds for containers that values add"
         if spec.get("automountServiceAccountToken") is not False:
             yield f"{component}: the account's token is mounted"
         if spec.get("enableServiceLinks") is not False:
@@ -337,9 +345,7 @@ def _workload(rendering: Rendering) -> Iterator[str]:
     if arguments[0] != "worker" or ("--rebuild" in arguments) != values["workers"]["rebuild"]:
         yield f"it runs {arguments}"
     if not values["scheduling"]["topologySpreadConstraints"]:
-        spread = {
-            each["topologyKey"]: each for each in pod.get("topologySpreadConstraints", [])
-        }
+        spread = {each["topologyKey"]: each for each in pod.get("topologySpreadConstraints", [])}
         for key, option in (
             ("topology.kubernetes.io/zone", "spreadOverZones"),
             ("kubernetes.io/hostname", "spreadOverNodes"),
@@ -354,7 +360,11 @@ def _workload(rendering: Rendering) -> Iterator[str]:
 def _probes(rendering: Rendering) -> Iterator[str]:
     container = rendering.container("worker")
     scheme = "HTTPS" if rendering.values["http"]["tls"]["existingSecret"] else "HTTP"
-    for probe, path in (("startup", "/healthz"), ("liveness", "/healthz"), ("readiness", "/readyz")):
+    for probe, path in (
+        ("startup", "/healthz"),
+        ("liveness", "/healthz"),
+        ("readiness", "/readyz"),
+    ):
         asked = container[f"{probe}Probe"]
         if asked["httpGet"] != {"path": path, "port": "http", "scheme": scheme}:
             yield f"{probe} asks {asked['httpGet']}"
@@ -412,8 +422,9 @@ def _budgets(rendering: Rendering) -> Iterator[str]:
     for budget in budgets:
         if not _selects_only(rendering, budget["spec"]["selector"]["matchLabels"], "worker"):
             yield "the budget is not that of the workers"
-        if budget["spec"]["maxUnavailable"] != (
-            rendering.values["podDisruptionBudget"]["maxUnavailable"]
+        if (
+            budget["spec"]["maxUnavailable"]
+            != (rendering.values["podDisruptionBudget"]["maxUnavailable"])
         ):
             yield "maxUnavailable"
 
@@ -559,6 +570,108 @@ def _test(rendering: Rendering) -> Iterator[str]:
             yield "restartPolicy"
 
 
+def _marks(rendering: Rendering) -> Iterator[str]:
+    for each in rendering.ours:
+        left = re.findall(r"@[A-Z]+@", json.dumps(each))
+        if left:
+            yield f"{each['kind']} {each['metadata']['name']} has {left[0]} left in it"
+
+
+def _rules(rendering: Rendering) -> Iterator[str]:
+    values = rendering.values["prometheusRule"]
+    rules = [
+        rule
+        for each in rendering.all("PrometheusRule")
+        for group in each["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+    if bool(rules) != values["enabled"]:
+        yield f"{len(rules)} rules"
+    if not rules:
+        return
+    whose = {}
+    if values["scope"] == "release":
+        whose = {
+            "namespace": rendering.namespace,
+            "job": values["job"] or _fullname(rendering),
+        }
+    names = [rule["alert"] for rule in rules if "alert" in rule]
+    if names != [each.name for each in ALERTS if each.name not in values["disabled"]]:
+        yield f"{len(names)} alerts"
+    if any("record" in rule for rule in rules) != values["recordings"]:
+        yield "recordings"
+    for rule in rules:
+        name = rule.get("alert") or rule["record"]
+        for selector in selectors(rule["expr"]):
+            if not whose.items() <= selector.matchers.items() and "absent" not in rule["expr"]:
+                yield f"{name}: {selector.name} of whatever release"
+        for matcher in (*(f'{key}="{value}"' for key, value in whose.items()), *values["matchers"]):
+            if matcher not in rule["expr"] and "{" in rule["expr"]:
+                yield f"{name}: no {matcher}"
+        if "alert" in rule:
+            if not {"severity", "audience"} <= rule["labels"].keys():
+                yield f"{name}: nobody knows whom to tell"
+            if not values["alertLabels"].keys() <= rule["labels"].keys():
+                yield f"{name}: alertLabels"
+            links = {"runbook_url": "runbooksUrl", "dashboard_url": "grafanaUrl"}
+            for link, option in links.items():
+                found = rule["annotations"].get(link, "")
+                base = values[option].rstrip("/")
+                if not (found.startswith(f"{base}/") if base else found == ""):
+                    yield f"{name}: {link} is {found!r}"
+
+
+@cache
+def _shipped(installation: str) -> dict[str, Any]:
+    return shipped(installation)
+
+
+def _dashboards(rendering: Rendering) -> Iterator[str]:
+    values = rendering.values["dashboards"]
+    maps = [
+        each
+        for each in rendering.all("ConfigMap")
+        if each["metadata"]["labels"][f"{MARK}component"] == "dashboards"
+    ]
+    wanted = _shipped(rendering.values["name"] or _fullname(rendering))
+    if len(maps) != len(wanted) * values["enabled"]:
+        yield f"{len(maps)} boards"
+    for each in maps:
+        if not values["labels"].items() <= each["metadata"]["labels"].items():
+            yield "the sidecar looks for other labels"
+        if not values["annotations"].items() <= each["metadata"].get("annotations", {}).items():
+            yield "annotations"
+        [(file, text)] = each["data"].items()
+        board = json.loads(text)
+        runbooks = rendering.values["prometheusRule"]["runbooksUrl"].rstrip("/")
+        for variable in board["templating"]["list"]:
+            if variable["name"] == "runbooks" and runbooks:
+                if variable["query"] != runbooks:
+                    yield f"{file}: runbooks at {variable['query']}"
+                variable["query"] = Places().runbooks
+        if board != wanted.get(file.removesuffix(".json")):
+            yield f"{file} is not what is shipped"
+
+
+def _routes(rendering: Rendering) -> Iterator[str]:
+    values = rendering.values["alertmanagerConfig"]
+    found = rendering.all("AlertmanagerConfig")
+    if len(found) != values["enabled"]:
+        yield f"{len(found)} AlertmanagerConfigs"
+    for each in found:
+        spec = each["spec"]
+        receivers = {receiver["name"]: receiver for receiver in spec["receivers"]}
+        for name, how in values["receivers"].items():
+            if receivers.get(name) != {"name": name, **how}:
+                yield f"receiver {name}"
+        told = {
+            spec["route"]["receiver"],
+            *(route["receiver"] for route in spec["route"]["routes"]),
+        }
+        if not told <= receivers.keys():
+            yield f"routes to {told - receivers.keys()}"
+
+
 CHECKS: Final[tuple[Callable[[Rendering], Iterator[str]], ...]] = (
     _schemas,
     _names,
@@ -573,4 +686,8 @@ CHECKS: Final[tuple[Callable[[Rendering], Iterator[str]], ...]] = (
     _monitors,
     _topics,
     _test,
+    _marks,
+    _rules,
+    _dashboards,
+    _routes,
 )
