@@ -564,10 +564,22 @@ def _test(rendering: Rendering) -> Iterator[str]:
     for pod in pods:
         if pod["metadata"]["annotations"]["helm.sh/hook"] != "test":
             yield "a pod that is no test"
-        if rendering.container("test")["args"][0] != "check":
+        if rendering.container("test")["args"] != _wanted_check(rendering):
             yield f"it runs {rendering.container('test')['args']}"
         if pod["spec"]["restartPolicy"] != "Never":
             yield "restartPolicy"
+
+
+def _wanted_check(rendering: Rendering) -> list[str]:
+    values, secrets = rendering.values, "/etc/floorwatch/secrets"
+    scheme = "https" if values["http"]["tls"]["existingSecret"] else "http"
+    host, port = f"{_fullname(rendering)}.{rendering.namespace}", values["service"]["port"]
+    wanted = ["check", f"--worker={scheme}://{host}:{port}"]
+    if values["http"]["tokens"]["metrics"]:
+        wanted.append(f"--worker-token-file={secrets}/metrics-token")
+    if scheme == "https":
+        wanted.append(f"--worker-certificate={secrets}/http-tls.crt")
+    return wanted
 
 
 def _marks(rendering: Rendering) -> Iterator[str]:

@@ -389,6 +389,8 @@ MUTANTS: Final = (
     Mutant(
         "the hook after the workers", _HOOK, "pre-install,pre-upgrade", "post-install,post-upgrade"
     ),
-    Mutant("a test that tests nothing", _CHECK, "args: [check", "args: [worker"),
+    Mutant("a test that tests nothing", _CHECK, "- check\n", "- worker\n"),
+    Mutant("a test of another worker", _CHECK, '"floorwatch.fullname" . }}.{{', '"floorwatch.chartName" . }}.{{'),
+    Mutant("a test that sends no token", _CHECK, "if .Values.http.tokens.metrics", "if false"),
     Mutant("a test that stays", _CHECK, '"helm.sh/hook" "test"', '"helm.sh/hook" "post-install"'),
 )

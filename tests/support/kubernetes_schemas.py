@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from requirements.build_programs import built_files
@@ -35,11 +34,12 @@ def complaints(object_: Mapping[str, Any]) -> list[str]:
 def _complaints(object_: Mapping[str, Any]) -> Iterator[str]:
     what = f"{object_.get('kind')}/{object_.get('metadata', {}).get('name')}"
     api_version, kind = str(object_.get("apiVersion")), str(object_.get("kind"))
+    validators: dict[str, Draft7Validator | Draft202012Validator | None]
     if api_version.startswith(_OPERATOR):
         validators = {"the operator": _custom(api_version, kind)}
     else:
         validators = {version: _native(version, api_version, kind) for version in VERSIONS}
-    asked = []
+    asked: list[Draft7Validator | Draft202012Validator] = []
     for version, validator in validators.items():
         if validator is None:
             yield f"{what}: {version} knows no such kind"
@@ -131,9 +131,7 @@ def _closed(schema: Any) -> Any:
     closed = {key: _closed(value) for key, value in schema.items() if key != "format"}
     if schema.get("x-kubernetes-int-or-string"):
         closed.pop("type", None)
-    is_open = schema.get("x-kubernetes-preserve-unknown-fields") or "metadata" == schema.get(
-        "title"
-    )
+    is_open = schema.get("x-kubernetes-preserve-unknown-fields")
     if "properties" in schema and "additionalProperties" not in schema and not is_open:
         closed["additionalProperties"] = False
     return closed
