@@ -126,7 +126,7 @@ def boards() -> dict[str, str]:
 
 
 def routes() -> dict[str, Any]:
-    """The shipped routes and inhibitions as the spec of an AlertmanagerConfig, without receivers."""
+    """The shipped routes and inhibitions as an AlertmanagerConfig has them, without receivers."""
     shipped_routes = yaml.safe_load(_ROUTES.read_text(encoding="utf-8"))
     return {
         "route": _route(shipped_routes["route"]),

@@ -14,8 +14,8 @@ DURATION: Final = r"^\d+(\.\d+)?(ms|s|m|h|d)(\d+(ms|s|m|h))*$"
 NAME: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
 """Of an object in Kubernetes, or none."""
 
-SECRET: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
-SECRET_KEY: Final = r"^[-._a-zA-Z0-9]{1,253}$"
+SECRET: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"  # noqa: S105 # names one
+SECRET_KEY: Final = r"^[-._a-zA-Z0-9]{1,253}$"  # noqa: S105 # the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from schemas import metric_names as m
 from tests.boards.alert_cases import CASES, cases_of
 from tests.support.boards import selectors
 from tests.support.prometheus import promtool
-from tests.support.rendered_chart import Values, rendered
+from tests.support.rendered_chart import NAMESPACE, Values, rendered
 from tests.support.rule_cases import Case, promtool_tests, within
 from tests.support.rule_trials import Trial, failures
 
@@ -38,9 +38,11 @@ EXPOSED: Final = {
 } | {"up"}
 
 
-def groups_of(values: Values, **where: str) -> list[dict[str, Any]]:
+def groups_of(values: Values, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
     """The groups of the PrometheusRule that the chart makes of *values*."""
-    objects = rendered({**KAFKA, "prometheusRule": {"enabled": True, **values}}, **where)
+    objects = rendered(
+        {**KAFKA, "prometheusRule": {"enabled": True, **values}}, namespace=namespace
+    )
     [rule] = [each for each in objects if each["kind"] == "PrometheusRule"]
     return list(rule["spec"]["groups"])
 

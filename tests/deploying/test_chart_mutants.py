@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.chart_checks import Rendering, complaints
+from tests.support.chart_checks import complaints
 from tests.support.chart_mutants import MUTANTS, Mutant
+from tests.support.chart_rendering import Rendering
 from tests.support.kubernetes_yaml import read
 from tests.support.rendered_chart import CHART, rendered
 

@@ -1,4 +1,4 @@
-"""The chart rendered by the real Helm: with random values, with one option after another, wrongly."""
+"""The chart rendered by the real Helm: with random values, one option at a time, wrongly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 from deploy.helm.option import rows
 from deploy.helm.options import ROOT as OPTIONS
 from streams.settings import load_settings
-from tests.support.chart_checks import Rendering, complaints
+from tests.support.chart_checks import complaints
+from tests.support.chart_rendering import Rendering
 from tests.support.drawn_values import DEFAULTS, PATHS, drawn, drawn_wrong, merged, written_paths
 from tests.support.kubernetes_yaml import read
 from tests.support.rendered_chart import CHART, Refused, Values, helm, notes, rendered

@@ -95,7 +95,7 @@ MUTANTS: Final = (
         "  hostPath: {path: /tmp}",
     ),
     Mutant(
-        "/tmp without an end",
+        "temporary files without an end",
         _POD,
         "  emptyDir:\n    sizeLimit: {{ .Values.workers.tmpSizeLimit }}",
         "  emptyDir: {}",
@@ -103,12 +103,14 @@ MUTANTS: Final = (
     Mutant(
         "the hook without a security context",
         _HOOK,
-        '          securityContext:\n            {{- include "floorwatch.securityContext" . | nindent 12 }}\n',
+        "          securityContext:\n"
+        '            {{- include "floorwatch.securityContext" . | nindent 12 }}\n',
     ),
     Mutant(
         "the test without a security context",
         _CHECK,
-        '      securityContext:\n        {{- include "floorwatch.securityContext" . | nindent 8 }}\n',
+        "      securityContext:\n"
+        '        {{- include "floorwatch.securityContext" . | nindent 8 }}\n',
     ),
     Mutant(
         "no limit of memory",
@@ -171,7 +173,8 @@ MUTANTS: Final = (
     Mutant(
         "no way to Kafka",
         _EGRESS,
-        '    {{- range splitList " " (include "floorwatch.kafkaPorts" .) }}\n    - {protocol: TCP, port: {{ . }}}\n    {{- end }}',
+        '    {{- range splitList " " (include "floorwatch.kafkaPorts" .) }}\n'
+        "    - {protocol: TCP, port: {{ . }}}\n    {{- end }}",
         "    - {protocol: TCP, port: 9999}",
     ),
     Mutant(
@@ -265,7 +268,8 @@ MUTANTS: Final = (
         "a policy that never changes",
         _POD,
         "{name: policy, mountPath: /etc/floorwatch/policy, readOnly: true}",
-        "{name: policy, mountPath: /etc/floorwatch/policy/policy.yaml, subPath: policy.yaml, readOnly: true}",
+        "{name: policy, mountPath: /etc/floorwatch/policy/policy.yaml, subPath: policy.yaml, "
+        "readOnly: true}",
     ),
     Mutant(
         "settings where nobody looks",
@@ -312,7 +316,8 @@ MUTANTS: Final = (
     Mutant(
         "a worker that comes back is another",
         _MONITOR,
-        "  - {action: replace, sourceLabels: [__meta_kubernetes_pod_name], targetLabel: instance}\n",
+        "  - {action: replace, sourceLabels: [__meta_kubernetes_pod_name], "
+        "targetLabel: instance}\n",
     ),
     Mutant(
         "two releases are one job",
@@ -390,7 +395,12 @@ MUTANTS: Final = (
         "the hook after the workers", _HOOK, "pre-install,pre-upgrade", "post-install,post-upgrade"
     ),
     Mutant("a test that tests nothing", _CHECK, "- check\n", "- worker\n"),
-    Mutant("a test of another worker", _CHECK, '"floorwatch.fullname" . }}.{{', '"floorwatch.chartName" . }}.{{'),
+    Mutant(
+        "a test of another worker",
+        _CHECK,
+        '"floorwatch.fullname" . }}.{{',
+        '"floorwatch.chartName" . }}.{{',
+    ),
     Mutant("a test that sends no token", _CHECK, "if .Values.http.tokens.metrics", "if false"),
     Mutant("a test that stays", _CHECK, '"helm.sh/hook" "test"', '"helm.sh/hook" "post-install"'),
 )

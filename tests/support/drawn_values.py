@@ -27,7 +27,7 @@ def drawn(seed: int) -> dict[str, Any]:
     """Values that schema and templates allow, a few of them not the defaults."""
     chance = Random(seed)
     while True:
-        values = _part(SCHEMA, chance, chance.choice((0.05, 0.15, 0.4)))
+        values: dict[str, Any] = _part(SCHEMA, chance, chance.choice((0.05, 0.15, 0.4)))
         values.setdefault("kafka", {}).setdefault("bootstrap", "kafka.example:9092")
         _agree(values, chance)
         if VALIDATOR.is_valid(merged(values)) and not contradicts(merged(values)):
@@ -132,7 +132,9 @@ def _part(schema: Mapping[str, Any], chance: Random, share: float) -> Any:
     return _of_type(schema, chance, share)
 
 
-def _of_type(schema: Mapping[str, Any], chance: Random, share: float) -> Any:
+def _of_type(  # noqa: PLR0911 # a type after another
+    schema: Mapping[str, Any], chance: Random, share: float
+) -> Any:
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     match chance.choice(kinds):
         case "boolean":

@@ -26,4 +26,4 @@ def read(text: str) -> Any:
 
 def objects_in(text: str) -> list[Object]:
     """The objects of a text of several YAML documents."""
-    return [each for each in yaml.load_all(text, Loader=_Loader) if each]  # noqa: S506 # a SafeLoader
+    return [each for each in yaml.load_all(text, Loader=_Loader) if each]  # a SafeLoader

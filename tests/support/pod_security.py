@@ -20,7 +20,7 @@ _VOLUMES: Final = frozenset(
 _SECCOMP: Final = ("RuntimeDefault", "Localhost")
 
 
-def complaints(spec: Mapping[str, Any]) -> Iterator[str]:
+def complaints(spec: Mapping[str, Any]) -> Iterator[str]:  # noqa: PLR0912 # one condition after another
     """What a namespace that enforces `restricted` has against pods of *spec*."""
     pod = spec.get("securityContext", {})
     for key in ("hostNetwork", "hostPID", "hostIPC", "hostUsers"):
