@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -222,3 +224,26 @@ def test_the_defaults_are_those_of_the_file() -> None:
     # Nothing in the file is more or less than what values are drawn around.
     assert merged(read((CHART / "values.yaml").read_text(encoding="utf-8"))) == DEFAULTS
     assert {path for path, _ in rows(OPTIONS)} == set(PATHS)
+
+
+@pytest.mark.parametrize("file", ["README.md", "UPGRADING.md", "templates/NOTES.txt"])
+def test_flags_that_people_are_told_are_options(file: str) -> None:
+    text = (CHART / file).read_text(encoding="utf-8")
+    maps = tuple(f"{path}." for path in PATHS if isinstance(default(path), dict))
+    told = re.findall(r"--set ([\w.]+)=", text) + re.findall(
+        r"\b(?:workers|networkPolicy|http|prometheusRule|topics|alertmanagerConfig)\.\w[\w.]*\w",
+        re.sub(r"\{\{.*?\}\}", "", text),
+    )
+
+    assert told or file == "UPGRADING.md"
+    for path in told:
+        is_section = any(each.startswith(f"{path}.") for each in PATHS)
+        assert path in PATHS or path.startswith(maps) or is_section, path
+
+
+def test_the_values_in_the_readme_are_rendered() -> None:
+    text = (CHART / "README.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^    # values.yaml\n((?:    .*\n)+)", text, re.MULTILINE)
+    values = read(textwrap.dedent(block).replace("sha256:...", "sha256:" + "0" * 64))
+
+    assert complaints(Rendering(rendered(values), values)) == []
