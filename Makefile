@@ -58,7 +58,7 @@ programs: $(VENV)/.test ## Prometheus, Alertmanager and Helm, built once into th
 cluster-programs: $(VENV)/.test ## and a Kubernetes, the same way: what `make test-cluster` needs
 	@$(BIN)/python -m requirements.build_programs prometheus-operator etcd helm kwok kubernetes
 
-test-cluster: cluster-programs ## the chart on a real Kubernetes control plane
+test-cluster: cluster-programs .venv-checkov/.done ## the chart on a real Kubernetes control plane
 	$(PYTEST) tests/deploying $(ARGS)
 
 lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer versions
@@ -68,6 +68,7 @@ lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer ver
 		--output-file requirements/demo.txt
 	$(COMPILE) --constraint requirements/test.txt --output-file requirements/runtime.txt
 	$(COMPILE_ONLY) --group pyproject.toml:bench --output-file requirements/bench.txt
+	$(COMPILE_ONLY) --group pyproject.toml:checkov --output-file requirements/checkov.txt
 	@$(MAKE) --no-print-directory $(VENV)/.test
 	$(BIN)/python -m requirements.lock_kafka
 
@@ -104,8 +105,15 @@ bench-scale: $(VENV)/.test ## speed, memory and answers as things grow; ARGS='sc
 	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --requirement $<
 	@touch $@
 
+# Checkov brings a hundred packages with their own demands: a venv apart, and never in the locks above.
+.venv-checkov/.done: requirements/checkov.txt | $(BIN)/python
+	@$(BIN)/python -m venv .venv-checkov
+	@echo 'installing the packages of $< into .venv-checkov'
+	@.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
 clean: ## remove what the other targets made in this folder
-	rm -rf $(VENV) .venv-bench build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) .venv-bench .venv-checkov build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache
 
 # A stamp for each set of packages: newer than its lock file means installed. The lock file is whole, so
