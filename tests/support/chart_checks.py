@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tests.support import kubernetes_schemas, monitoring_checks, network_checks, pod_checks
-from tests.support.chart_rendering import Rendering, fullname
+from tests.support.chart_rendering import Rendering
 
 
 def complaints(rendering: Rendering) -> list[str]:
@@ -70,7 +70,7 @@ def check_test(rendering: Rendering) -> Iterator[str]:
 def _wanted_check(rendering: Rendering) -> list[str]:
     values, secrets = rendering.values, "/etc/floorwatch/secrets"
     scheme = "https" if values["http"]["tls"]["existingSecret"] else "http"
-    host, port = f"{fullname(rendering)}.{rendering.namespace}", values["service"]["port"]
+    host, port = f"{rendering.fullname}.{rendering.namespace}", values["service"]["port"]
     wanted = ["check", f"--worker={scheme}://{host}:{port}"]
     if values["http"]["tokens"]["metrics"]:
         wanted.append(f"--worker-token-file={secrets}/metrics-token")

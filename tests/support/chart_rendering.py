@@ -45,6 +45,12 @@ class Rendering:
         """Where it is installed."""
         return str(self.values["namespaceOverride"] or self.release_namespace)
 
+    @property
+    def fullname(self) -> str:
+        """What its workers, and with a suffix all else, are called."""
+        [stateful] = self.all("StatefulSet")
+        return str(stateful["metadata"]["name"])
+
     def all(self, kind: str) -> list[Object]:
         """The objects of *kind*."""
         return [each for each in self.ours if each["kind"] == kind]
@@ -81,11 +87,6 @@ class Rendering:
                 text = held["data"]["floorwatch.yaml"]
                 return text, read(text)
         raise AssertionError("no volume with the settings")
-
-
-def fullname(rendering: Rendering) -> str:
-    [stateful] = rendering.all("StatefulSet")
-    return str(stateful["metadata"]["name"])
 
 
 def environment(rendering: Rendering, component: str) -> list[Object]:

@@ -12,7 +12,7 @@ from dashboards.alerts.annotations import Places
 from dashboards.alerts.catalogue import ALERTS
 from dashboards.grafana import shipped
 from tests.support.boards import selectors
-from tests.support.chart_rendering import MARK, Rendering, fullname, selects, selects_only
+from tests.support.chart_rendering import MARK, Rendering, selects, selects_only
 
 
 def check_monitors(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # one condition after another
@@ -53,7 +53,7 @@ def check_monitors(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # on
             set_to = {each.get("targetLabel"): each for each in endpoint["relabelings"]}
             if set_to["instance"].get("sourceLabels") != ["__meta_kubernetes_pod_name"]:
                 yield f"{kind}: a worker that comes back is another instance"
-            if set_to["job"].get("replacement") != fullname(rendering):
+            if set_to["job"].get("replacement") != rendering.fullname:
                 yield f"{kind}: two releases would be one job"
             if ("authorization" in endpoint) != values["http"]["tokens"]["metrics"]:
                 yield f"{kind}: token of /metrics"
@@ -87,7 +87,7 @@ def check_rules(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # one c
     if values["scope"] == "release":
         whose = {
             "namespace": rendering.namespace,
-            "job": values["job"] or fullname(rendering),
+            "job": values["job"] or rendering.fullname,
         }
     names = [rule["alert"] for rule in rules if "alert" in rule]
     if names != [each.name for each in ALERTS if each.name not in values["disabled"]]:
@@ -127,7 +127,7 @@ def check_dashboards(rendering: Rendering) -> Iterator[str]:
         for each in rendering.all("ConfigMap")
         if each["metadata"]["labels"][f"{MARK}component"] == "dashboards"
     ]
-    wanted = _shipped(rendering.values["name"] or fullname(rendering))
+    wanted = _shipped(rendering.values["name"] or rendering.fullname)
     if len(maps) != len(wanted) * values["enabled"]:
         yield f"{len(maps)} boards"
     for each in maps:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tests.support import pod_security
-from tests.support.chart_rendering import MARK, Rendering, environment, fullname, selects
+from tests.support.chart_rendering import MARK, Rendering, environment, selects
 from tests.support.kubernetes_yaml import Object
 
 ON_THE_WAY_S: Final = 10
@@ -193,7 +193,7 @@ def check_settings(rendering: Rendering) -> Iterator[str]:
         "host": values["http"]["host"],
         "port": 6066,
         "bootstrap": values["kafka"]["bootstrap"],
-        "name": values["name"] or fullname(rendering),
+        "name": values["name"] or rendering.fullname,
         "topics": {key: values["topics"][key] for key in ("calls", "chats", "queues")},
         **values["settings"],
     }
