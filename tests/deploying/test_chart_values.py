@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,15 @@ from tests.support.chart_checks import complaints
 from tests.support.chart_rendering import Rendering
 from tests.support.drawn_values import DEFAULTS, PATHS, drawn, drawn_wrong, merged, written_paths
 from tests.support.kubernetes_yaml import read
-from tests.support.rendered_chart import CHART, Refused, Values, helm, notes, rendered
+from tests.support.rendered_chart import (
+    CHART,
+    Refused,
+    Values,
+    helm,
+    notes,
+    rendered,
+    rendered_text,
+)
 
 DRAWN: Final = 300
 WRONG: Final = 40
@@ -264,3 +273,26 @@ def test_the_values_in_the_readme_are_rendered() -> None:
     values = read(textwrap.dedent(block).replace("sha256:...", "sha256:" + "0" * 64))
 
     assert complaints(Rendering(rendered(values), values)) == []
+
+
+def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
+    shutil.copytree(CHART, tmp_path / "charts" / "floorwatch")
+    about = (
+        "apiVersion: v2\nname: contact-centre\nversion: 0.0.1\n"
+        "dependencies: [{name: floorwatch, version: 0.1.0, alias: floor}]\n"
+    )
+    (tmp_path / "Chart.yaml").write_text(about, encoding="utf-8")
+    own = {**MINIMAL, "security": {"runAsUser": None}}
+    values = {"floor": own, "global": {"imageRegistry": "registry.example", "of": "others"}}
+
+    objects = rendered(values, chart=tmp_path)
+
+    given = {**own, "global": {"imageRegistry": "registry.example"}}
+    assert complaints(Rendering(objects, given)) == []
+
+
+def test_an_older_kubernetes_is_refused() -> None:
+    with pytest.raises(Refused, match=r"requires kubeVersion: >=1\.29\.0-0"):
+        rendered_text(MINIMAL, "--kube-version=1.28.9")
+
+    assert rendered_text(MINIMAL, "--kube-version=1.29.0")
