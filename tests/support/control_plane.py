@@ -5,8 +5,8 @@ with ControlPlane() as cluster:
     cluster.helm("install", "ours", CHART, "--namespace=floor", "--wait")
     assert cluster.warnings == []
 
-API server, controllers and scheduler are Kubernetes' own, so what they admit, count, select and roll
-out is what any cluster would. Nodes are kwok's: a pod becomes Ready without an image or a process.
+API server, controllers and scheduler are Kubernetes' own, so they admit, count, select and roll out
+as those of any cluster. Nodes are kwok's: a pod becomes Ready without an image or a process.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ from tests.support.running import PATIENCE_S
 NEVER_READY: Final = "floorwatch.invalid/floorwatch:never-ready"
 """A pod with a container of this image is scheduled and then stays Pending."""
 
+_MODES: Final = ("enforce", "warn", "audit")
+_REFUSED: Final = frozenset({400, 403, 422})
+_COMPLAINTS: Final = ("pod-security.kubernetes.io/audit-violations", "k8s.io/deprecated")
 NODES: Final = ("node-1", "node-2", "node-3")
 _PORT_TRIES: Final = 5
 _KUBECTL: Final = Path(sys.executable).with_name("kubectl")
@@ -69,8 +72,8 @@ class CommandFailed(AssertionError):
 class ControlPlane:
     """One Kubernetes on free ports of loopback; a context manager.
 
-    All of it ends with the test, also when the test's process is killed. Requests of anybody are
-    in `audited`; what a command said besides its answer is in `warnings`.
+    All of it ends with the test, also when the test's process is killed. What a command
+    said besides its answer is in `warnings`, what was refused to anybody in `complaints`.
 
     Attributes:
         warnings: every line that `helm` and `kubectl` wrote to standard error in good commands.
@@ -120,11 +123,11 @@ class ControlPlane:
         """The objects of *kind* in *namespace* as they are now, for instance `pods -l app=x`."""
         said = self.kubectl("get", kind, f"--namespace={namespace}", "--output=json", *arguments)
         answer = json.loads(said)
-        found: list[dict[str, Any]] = answer["items"] if "items" in answer else [answer]
+        found: list[dict[str, Any]] = answer.get("items", [answer])
         return found
 
     def namespace(self, name: str) -> str:
-        """Create the namespace *name*, which takes nothing but what Pod Security calls restricted."""
+        """Create the namespace *name*, where Pod Security takes what is restricted only."""
         levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in _MODES}
         self.kubectl(
             *("create", "--filename=-"),
@@ -136,15 +139,27 @@ class ControlPlane:
         )
         return name
 
-    def audited(self, namespace: str) -> list[dict[str, Any]]:
-        """What the API server was asked to do in *namespace*, by people and by controllers.
+    def complaints(self, namespace: str) -> list[str]:
+        """What the API server refused or warned of in *namespace*, whoever asked for it.
 
-        Each is an event of Kubernetes' audit log without bodies.
+        Of people and of controllers alike, by Kubernetes' audit log: forbidden pods, violations of
+        the Pod Security that is only watched, versions of kinds that will be gone.
         """
-        lines = (self.folder / "audit.log").read_text(encoding="utf-8").splitlines()
-        events = map(json.loads, lines)
+        return [found for each in self._audited(namespace) if (found := _complaint(each))]
+
+    def requests(self, namespace: str) -> list[str]:
+        """What was done in *namespace*, in order, as `VERB KIND`, for instance `create jobs`."""
         return [
-            event for event in events if event.get("objectRef", {}).get("namespace") == namespace
+            f"{each['verb']} {each['objectRef']['resource']}" for each in self._audited(namespace)
+        ]
+
+    def _audited(self, namespace: str) -> list[dict[str, Any]]:
+        """What anybody asked of the API server in *namespace*, as its audit log has it."""
+        lines = (self.folder / "audit.log").read_text(encoding="utf-8").splitlines()
+        return [
+            event
+            for event in map(json.loads, lines)
+            if event.get("objectRef", {}).get("namespace") == namespace
         ]
 
     def wait_until(self, true: Callable[[], Any], what: str) -> Any:
@@ -168,7 +183,9 @@ class ControlPlane:
         token = self._write_token()
         self._kubeconfig = self._write_kubeconfig(api, token, certificates / "apiserver.crt")
         self._environment = {
-            **{key: value for key, value in os.environ.items() if key[:5] not in {"HELM_", "KUBE_"}},
+            **{
+                key: value for key, value in os.environ.items() if key[:5] not in {"HELM_", "KUBE_"}
+            },
             "HOME": str(self.folder),  # so that no settings of the user count
             "KUBECONFIG": str(self._kubeconfig),
         }
@@ -308,7 +325,15 @@ class ControlPlane:
         return self._write("kubeconfig", yaml.safe_dump(config))
 
 
-_MODES: Final = ("enforce", "warn", "audit")
+def _complaint(event: Mapping[str, Any]) -> str | None:
+    asked = event["objectRef"]
+    what = f"{event['user']['username']} {event['verb']} {asked['resource']} {asked.get('name')}"
+    status = event.get("responseStatus", {})
+    if status.get("code") in _REFUSED:
+        return f"{what}: {status.get('message')}"
+    annotations = event.get("annotations", {})
+    said = [f"{key}: {annotations[key]}" for key in _COMPLAINTS if key in annotations]
+    return f"{what}: {said}" if said else None
 
 
 def _node(name: str) -> dict[str, Any]:
