@@ -9,7 +9,7 @@ import yaml
 
 from tests.support.admission import admit, each_where
 from tests.support.control_plane import CommandFailed
-from tests.support.release import CHART, MONITORING, SMALL, Release, merged
+from tests.support.release import CHART, MONITORING, POD_MONITOR, SMALL, Release, merged
 
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
 
@@ -100,9 +100,17 @@ def test_everything_at_once_is_admitted(release: Release, objects: list[dict[str
 
     assert kinds >= {
         *("AlertmanagerConfig", "ConfigMap", "Ingress", "Job", "NetworkPolicy", "Pod"),
-        *("PodDisruptionBudget", "PodMonitor", "PrometheusRule", "Service", "ServiceAccount"),
+        *("PodDisruptionBudget", "PrometheusRule", "Service", "ServiceAccount"),
         *("ServiceMonitor", "StatefulSet"),
     }
+
+
+def test_a_pod_monitor_in_place_of_a_service_monitor_is_admitted(release: Release) -> None:
+    objects = release.rendered(merged(EVERYTHING, POD_MONITOR))
+
+    admit(release.cluster, release.namespace, objects)
+
+    assert "PodMonitor" in {each["kind"] for each in objects}
 
 
 @pytest.mark.parametrize("spoiled", MUTATIONS)

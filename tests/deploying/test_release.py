@@ -52,7 +52,7 @@ def test_an_install_has_its_workers_ready(release: Release) -> None:
 def test_all_objects_of_other_programs_kinds_are_taken(release: Release) -> None:
     release.install(merged(SMALL, MONITORING))
 
-    for kind in ("servicemonitors", "podmonitors", "prometheusrules", "alertmanagerconfigs"):
+    for kind in ("servicemonitors", "prometheusrules", "alertmanagerconfigs"):
         assert len(release.objects(kind)) == 1, kind
     boards = release.cluster.get(release.namespace, "configmaps", "--selector=grafana_dashboard=1")
     assert len(boards) == 6

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.control_plane import CommandFailed
-from tests.support.release import MONITORING, SMALL, Release, merged
+from tests.support.release import MONITORING, POD_MONITOR, SMALL, Release, merged
 
 OTHERS = {"app.kubernetes.io/name": "somebody-else"}
 
@@ -186,26 +186,32 @@ def test_the_network_policy_lets_workers_out_to_dns_and_kafka_alone(release: Rel
     assert let_out == {(53, "UDP"), (53, "TCP"), (9093, "TCP"), (9094, "TCP")}
 
 
-def test_monitors_find_the_port_of_the_metrics(release: Release) -> None:
+def test_the_service_monitor_finds_the_port_of_the_metrics(release: Release) -> None:
     release.install(merged(SMALL, MONITORING))
+    monitor = release.only("servicemonitors")["spec"]
 
-    by_service = release.only("servicemonitors")["spec"]
-    by_pod = release.only("podmonitors")["spec"]
+    found = chosen(release, "services", monitor["selector"]["matchLabels"])
 
-    found = chosen(release, "services", by_service["selector"]["matchLabels"])
-    ports = {
-        port["name"]
+    [ports] = [
+        {port["name"] for port in each["spec"]["ports"]}
         for each in release.objects("services")
         if each["metadata"]["name"] in found
-        for port in each["spec"]["ports"]
-    }
-    assert len(found) == 1
-    assert {each["port"] for each in by_service["endpoints"]} <= ports
-    assert chosen(release, "pods", by_pod["selector"]["matchLabels"]) == set(release.workers())
-    named = {
-        port["name"]
+    ]
+    assert {each["port"] for each in monitor["endpoints"]} <= ports
+
+
+def test_the_pod_monitor_finds_the_workers_and_the_port_of_their_metrics(
+    release: Release,
+) -> None:
+    release.install(merged(SMALL, MONITORING, POD_MONITOR))
+    monitor = release.only("podmonitors")["spec"]
+
+    found = chosen(release, "pods", monitor["selector"]["matchLabels"])
+
+    [ports] = {
+        tuple(port["name"] for port in container["ports"])
         for pod in release.workers().values()
         for container in pod["spec"]["containers"]
-        for port in container["ports"]
     }
-    assert {each["port"] for each in by_pod["podMetricsEndpoints"]} <= named
+    assert found == set(release.workers())
+    assert {each["port"] for each in monitor["podMetricsEndpoints"]} <= set(ports)

@@ -18,7 +18,6 @@ WITHIN: Final = "120s"
 
 MONITORING: Final[Mapping[str, Any]] = {
     "serviceMonitor": {"enabled": True},
-    "podMonitor": {"enabled": True},
     "prometheusRule": {"enabled": True},
     "dashboards": {"enabled": True},
     "alertmanagerConfig": {
@@ -29,7 +28,13 @@ MONITORING: Final[Mapping[str, Any]] = {
         },
     },
 }
-"""Values that turn on every object that another program's kinds are needed for."""
+"""Values that turn on what is made for other programs: Prometheus' operator, Grafana's sidecar."""
+
+POD_MONITOR: Final[Mapping[str, Any]] = {
+    "serviceMonitor": {"enabled": False},
+    "podMonitor": {"enabled": True},
+}
+"""Values that have the pods scraped without their Service: one or the other is enough."""
 
 SMALL: Final[Mapping[str, Any]] = {
     "kafka": {"bootstrap": "kafka.example:9092"},
