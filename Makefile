@@ -7,6 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 # Each file whole in one of two processes: most of what the heavy ones do is to wait.
 PARALLEL := --numprocesses 2 --dist loadfile
 UV_VERSION := 0.13.9
+# Programs that are built once; a Kubernetes takes longest, and only one lane needs it.
+CLUSTER_PROGRAMS := etcd kubernetes kwok prometheus-operator
+PROGRAMS := $(filter-out $(CLUSTER_PROGRAMS),$(notdir $(wildcard requirements/go/*)))
 
 # Universal: one lock for every platform and Python from 3.11 on. It names hashes, never addresses.
 COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
@@ -53,10 +56,10 @@ drawing-page: $(VENV)/.test # Grafana's own components, from npm, built once int
 	@$(BIN)/python -m tests.support.node_packages
 
 programs: $(VENV)/.test ## Prometheus, Alertmanager and Helm, built once into the user's cache
-	@$(BIN)/python -m requirements.build_programs alertmanager helm prometheus
+	@$(BIN)/python -m requirements.build_programs $(PROGRAMS)
 
 cluster-programs: $(VENV)/.test ## and a Kubernetes, the same way: what `make test-cluster` needs
-	@$(BIN)/python -m requirements.build_programs prometheus-operator etcd helm kwok kubernetes
+	@$(BIN)/python -m requirements.build_programs helm $(CLUSTER_PROGRAMS)
 
 test-cluster: cluster-programs .venv-checkov/.done ## the chart on a real Kubernetes control plane
 	$(PYTEST) tests/deploying $(ARGS)

@@ -9,7 +9,8 @@ import yaml
 
 from tests.support.admission import admit, each_where
 from tests.support.control_plane import CommandFailed
-from tests.support.release import CHART, MONITORING, POD_MONITOR, SMALL, Release, merged
+from tests.support.release import MONITORING, POD_MONITOR, SMALL, Release, merged
+from tests.support.rendered_chart import CHART
 
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
 

@@ -135,6 +135,7 @@ def test_nothing_is_left_of_it_when_its_test_is_killed() -> None:
     try:
         assert holder.stdout is not None
         folder = Path(holder.stdout.readline().strip())
+        assert folder.name.startswith("floorwatch-cluster-")
         assert folder.is_dir()
         assert len(processes_naming(folder)) >= 5
     finally:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 import yaml
 
 from streams.local_kafka import LocalKafka
+from streams.topics import look
 from tests.support.commands import floorwatch
 from tests.support.control_plane import NEVER_READY, CommandFailed
 from tests.support.release import SMALL, Release, merged
@@ -53,6 +55,11 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return found
 
 
+def run_of(pod: dict[str, Any], variables: dict[str, str]) -> CompletedProcess[str]:
+    """What the one container of *pod* would run, here."""
+    return floorwatch(*pod["containers"][0]["args"], variables=variables)
+
+
 def test_topics_are_created_before_the_workers(release: Release) -> None:
     release.install(merged(SMALL, TOPICS, ALONE))
 
@@ -96,38 +103,47 @@ def test_helm_test_passes_when_its_pod_does(release: Release) -> None:
     assert "Succeeded" in said
 
 
-def test_the_jobs_own_command_creates_the_topics_that_workers_read(
+def test_the_jobs_own_command_creates_the_topics_of_the_values(
     release: Release, kafka: LocalKafka, tmp_path: Path
 ) -> None:
-    values = merged(SMALL, TOPICS, ALONE, {"kafka": {"bootstrap": kafka.bootstrap}})
-    objects = release.rendered(values)
-    pod = of_kind(objects, "Job")["spec"]["template"]["spec"]
+    named = {"calls": "berlin-calls", "chats": "off", "queues": "berlin-queues"}
+    objects = release.rendered(
+        merged(SMALL, TOPICS, ALONE, {"kafka": {"bootstrap": kafka.bootstrap}, "topics": named})
+    )
+    job = of_kind(objects, "Job")["spec"]["template"]["spec"]
 
-    variables = mounted(objects, pod, tmp_path)
-    done = floorwatch(*pod["containers"][0]["args"], variables=variables)
+    done = run_of(job, mounted(objects, job, tmp_path))
 
     assert done.returncode == 0, done.stdout + done.stderr
+    there = look(kafka.bootstrap, ["berlin-calls", "berlin-queues", "chats"]).topics
+    partitions = {name: topic.partitions for name, topic in there.items() if topic}
+    assert partitions == {"berlin-calls": 4, "berlin-queues": 4}
 
 
 def test_helm_tests_own_command_tells_a_running_installation_from_one_that_is_not(
     release: Release, kafka: LocalKafka, tmp_path: Path
 ) -> None:
-    values = merged(SMALL, {"kafka": {"bootstrap": kafka.bootstrap}, "name": "tried"})
+    values = merged(SMALL, TOPICS, ALONE, {"kafka": {"bootstrap": kafka.bootstrap}})
     objects = release.rendered(values)
-    pod = of_kind(objects, "Pod")["spec"]
-    check = pod["containers"][0]["args"]
-    variables = mounted(objects, pod, tmp_path / "test")
-
-    without_topics = floorwatch(*check, variables=variables)
-    assert without_topics.returncode == 1
-
+    job = of_kind(objects, "Job")["spec"]["template"]["spec"]
     worker = of_kind(objects, "StatefulSet")["spec"]["template"]["spec"]
-    settings = mounted(objects, worker, tmp_path / "worker")["FLOORWATCH_SETTINGS"]
-    done = floorwatch("create-topics", *("--replication-factor=1", "--settings", settings))
-    assert done.returncode == 0, done.stdout + done.stderr
-    read = yaml.safe_load(Path(settings).read_text(encoding="utf-8"))
-    with RunningWorker(tmp_path / "running", {**read, "host": "127.0.0.1", "port": 0}) as running:
-        running.wait_until(lambda: running.get("/readyz").status == 200, "the worker was ready")
-        found = floorwatch(*check, variables=variables)
+    test = of_kind(objects, "Pod")["spec"]
+    created = run_of(job, mounted(objects, job, tmp_path / "job"))
+    assert created.returncode == 0, created.stdout + created.stderr
 
-    assert found.returncode == 0, found.stdout + found.stderr
+    variables = mounted(objects, worker, tmp_path / "worker")
+    settings = yaml.safe_load(Path(variables["FLOORWATCH_SETTINGS"]).read_text(encoding="utf-8"))
+    here = {**settings, "host": "127.0.0.1", "port": 0}
+    in_the_test = mounted(objects, test, tmp_path / "test")
+    with RunningWorker(tmp_path / "running", here) as running:
+        running.wait_until(lambda: running.get("/readyz").status == 200, "the worker was ready")
+        asked = [
+            f"--worker={running.url}" if each.startswith("--worker=") else each
+            for each in test["containers"][0]["args"]
+        ]
+        while_it_runs = floorwatch(*asked, variables=in_the_test)
+    afterwards = floorwatch(*asked, variables=in_the_test)
+
+    assert asked != test["containers"][0]["args"]
+    assert while_it_runs.returncode == 0, while_it_runs.stdout + while_it_runs.stderr
+    assert afterwards.returncode == 1, afterwards.stdout + afterwards.stderr

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import yaml
 
-from tests.support.commands import ROOT
 from tests.support.control_plane import ControlPlane
+from tests.support.rendered_chart import CHART
 
-CHART: Final = ROOT / "deploy" / "helm" / "floorwatch"
 WITHIN: Final = "120s"
 """How long an install or upgrade may take; nodes that are played take seconds."""
 
