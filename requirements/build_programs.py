@@ -4,7 +4,8 @@
 one folder there after another, without a name all of them. Each is a Go module that holds nothing
 but a lock: its `go.mod` says which programs at which version, its `go.sum` has the hash of
 everything they are made of. To add one, or take another version, say in such a folder: `go get
--tool PACKAGE@VERSION`. Where a module's own files are wanted too, `files.txt` says which.
+-tool PACKAGE@VERSION`. Where a module's own files are wanted too, `files.txt` says which;
+what the linker has to be told is in `ldflags.txt`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from streams import leash
 from streams.programs import LOCKS, default_folder, files_of, home_of, locks, programs_of
 
 GENTLY: Final = ("nice", "-n", "10")  # whoever builds for ten minutes has other work to do
-FLAGS: Final = ("-trimpath", "-ldflags=-s -w")
+LINKING: Final = "-ldflags=-s -w"
 TELL_EVERY_S: Final = 20.0
 LAST_LINES: Final = 15
 
@@ -131,7 +132,9 @@ def _build(lock: Path, home: Path, scratch: Path, tell: Tell) -> None:
     made.mkdir()
     if names := programs_of(lock):
         tell(f"building {', '.join(names)}: 2 to 15 minutes, only this once")
-        command = ("build", "-v", *FLAGS, "-o", f"{made}/", "tool")
+        told = lock / "ldflags.txt"
+        linking = f"{LINKING} {told.read_text(encoding='utf-8')}" if told.exists() else LINKING
+        command = ("build", "-v", "-trimpath", " ".join(linking.split()), "-o", f"{made}/", "tool")
         _go(module, command, ", ".join(names), tell)
         missing = [name for name in names if not (made / name).exists()]
         if missing:

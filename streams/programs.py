@@ -19,8 +19,9 @@ from streams.user_cache import user_cache
 LOCKS: Final = Path(__file__).parents[1] / "requirements" / "go"
 """In a checkout; an installed package has none."""
 
-LOCK_FILES: Final = ("go.mod", "go.sum", "files.txt")
-"""The last one only where a module's own files are wanted: a line `MODULE PATTERN` for each."""
+LOCK_FILES: Final = ("go.mod", "go.sum", "files.txt", "ldflags.txt")
+"""`files.txt` only where a module's own files are wanted: a line `MODULE PATTERN` for each.
+`ldflags.txt` only where a program has to be told something, such as its version."""
 
 _TOOL: Final = re.compile(r"^(?:tool |\t)([\w./-]+)$", re.MULTILINE)
 _MAJOR_VERSION: Final = re.compile(r"v\d+")

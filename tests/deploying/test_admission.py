@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.admission import admit, each_where
 from tests.support.control_plane import CommandFailed
@@ -62,7 +61,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "a probe that never asks": (with_other("periodSeconds", -1), "periodSeconds"),
     "a selector of nobody": (
         each_where("serviceName", lambda each: each["selector"].update(matchLabels={"a": "b"})),
-        "does not match template `?labels|selector",
+        "selector.*does not match template",
     ),
     "a Service without ports": (
         each_where("sessionAffinity", lambda each: each.update(ports=[])),
@@ -89,7 +88,7 @@ def test_there_are_values_to_try() -> None:
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_what_an_option_makes_is_admitted(release: Release, values: Path) -> None:
-    objects = release.rendered(yaml.safe_load(values.read_text(encoding="utf-8")))
+    objects = release.rendered(values)
 
     assert admit(release.cluster, release.namespace, objects) > len(objects)
 

@@ -264,3 +264,13 @@ def test_a_name_of_no_lock_is_an_error(
     assert main(["hour-glass"]) == 1
 
     assert "'hour-glass'" in capsys.readouterr().err
+
+
+def test_a_lock_says_what_its_programs_are_told(lock: Path, cache: Path, go: Go) -> None:
+    commands = go("true")
+    without = home_of(lock, cache)
+    (lock / "ldflags.txt").write_text("-X main.version=1\n-X main.of=2026\n")
+
+    assert built("clock") != without / "clock"
+
+    assert " -ldflags=-s -w -X main.version=1 -X main.of=2026 -o " in commands.read_text()

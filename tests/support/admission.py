@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.support.control_plane import ControlPlane
-
-Object = dict[str, Any]
+from tests.support.kubernetes_yaml import Object
 
 
 def admit(cluster: ControlPlane, namespace: str, objects: Sequence[Mapping[str, Any]]) -> int:
     """Have *objects* and the pods of their templates judged; how many they were.
 
-    An object without a namespace is judged in *namespace*. Unknown and repeated fields, values that
-    a kind's schema refuses, and what Pod Security warns of are all refusals.
+    An object without a namespace is judged in *namespace*; another one that is missing is created.
+    Unknown and repeated fields, values that a kind's schema refuses, and what Pod Security warns of
+    are all refusals.
 
     Raises:
         CommandFailed: one is refused; the text says which, and why.
@@ -23,6 +23,12 @@ def admit(cluster: ControlPlane, namespace: str, objects: Sequence[Mapping[str, 
         {**each, "metadata": {"namespace": namespace, **each["metadata"]}}
         for each in (*objects, *pods_of(objects))
     ]
+    for pod in judged:
+        if pod["kind"] == "Pod":  # of an account that is not there yet it is refused for that alone
+            pod["spec"] = {**pod["spec"], "serviceAccountName": "default"}
+    there = {each["metadata"]["name"] for each in cluster.get("default", "namespaces")}
+    for missing in {each["metadata"]["namespace"] for each in judged} - there:
+        cluster.namespace(missing)
     cluster.kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", given=judged)
     return len(judged)
 
@@ -38,8 +44,7 @@ def pods_of(objects: Sequence[Mapping[str, Any]]) -> list[Object]:
                 "namespace": each["metadata"].get("namespace", "default"),
                 "labels": each["spec"]["template"]["metadata"].get("labels", {}),
             },
-            # Of an account that is not there yet a pod would be refused for that alone.
-            "spec": {**each["spec"]["template"]["spec"], "serviceAccountName": "default"},
+            "spec": each["spec"]["template"]["spec"],
         }
         for each in objects
         if "template" in each.get("spec", {})

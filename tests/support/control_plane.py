@@ -143,7 +143,8 @@ class ControlPlane:
         """What the API server refused or warned of in *namespace*, whoever asked for it.
 
         Of people and of controllers alike, by Kubernetes' audit log: forbidden pods, violations of
-        the Pod Security that is only watched, versions of kinds that will be gone.
+        the Pod Security that is only watched, versions of kinds that will be gone. What was only
+        tried is not in it.
         """
         return [found for each in self._audited(namespace) if (found := _complaint(each))]
 
@@ -213,7 +214,7 @@ class ControlPlane:
             f"--service-account-key-file={accounts_key}",
             f"--service-account-signing-key-file={accounts_key}",
             f"--service-account-issuer=https://{api}",
-            "--service-cluster-ip-range=10.0.0.0/16",
+            "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
             "--authorization-mode=RBAC",
             f"--token-auth-file={self.folder}/tokens.csv",
             f"--audit-policy-file={self._write('audit.yaml', yaml.safe_dump(dict(_AUDIT)))}",
@@ -228,6 +229,8 @@ class ControlPlane:
             *alone,
             f"--service-account-private-key-file={accounts_key}",
             f"--root-ca-file={certificates}/apiserver.crt",
+            # Its kind is deprecated: what it does itself would be in `complaints`.
+            "--controllers=*,-endpoints-controller",
         )
         self._run("kube-scheduler", built("kube-scheduler"), *alone)
         self._run(
@@ -326,6 +329,8 @@ class ControlPlane:
 
 
 def _complaint(event: Mapping[str, Any]) -> str | None:
+    if "dryRun=All" in event["requestURI"]:
+        return None
     asked = event["objectRef"]
     what = f"{event['user']['username']} {event['verb']} {asked['resource']} {asked.get('name')}"
     status = event.get("responseStatus", {})

@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from tests.support.control_plane import ControlPlane
+from tests.support.kubernetes_yaml import Object, objects_in
 from tests.support.rendered_chart import CHART
 
 WITHIN: Final = "120s"
@@ -86,11 +87,12 @@ class Release:
         """Remove it, and wait until all of it is gone."""
         self.cluster.helm("uninstall", self.name, self._in, "--wait", f"--timeout={WITHIN}")
 
-    def rendered(self, values: Values, *options: str) -> list[dict[str, Any]]:
+    def rendered(self, values: Values | Path) -> list[Object]:
         """The objects that it would make of *values*, those of hooks too."""
-        file = f"--values={self._values(values)}"
-        said = self.cluster.helm("template", self.name, CHART, self._in, file, *options)
-        return [document for document in yaml.safe_load_all(said) if document]
+        file = values if isinstance(values, Path) else self._values(values)
+        return objects_in(
+            self.cluster.helm("template", self.name, CHART, self._in, f"--values={file}")
+        )
 
     def revisions(self) -> list[tuple[int, str]]:
         """(number, status) of each of its revisions."""
