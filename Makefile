@@ -7,6 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 # Each file whole in one of two processes: most of what the heavy ones do is to wait.
 PARALLEL := --numprocesses 2 --dist loadfile
 UV_VERSION := 0.13.9
+# Programs that are built once; a Kubernetes takes longest, and only one lane needs it.
+CLUSTER_PROGRAMS := etcd kubernetes kwok prometheus-operator
+PROGRAMS := $(filter-out $(CLUSTER_PROGRAMS),$(notdir $(wildcard requirements/go/*)))
 
 # Universal: one lock for every platform and Python from 3.11 on. It names hashes, never addresses.
 COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
@@ -15,19 +18,19 @@ COMPILE_ONLY = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 COMPILE = $(COMPILE_ONLY) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-boards test-image sbom audit soak lint chromium programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
+.PHONY: help demo test test-fast test-boards test-cluster test-image sbom audit soak lint chromium programs cluster-programs drawing-page lock bench bench-latency bench-paging bench-scale compiled test-compiled clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--bootstrap HOST:PORT'
 	@$(BIN)/floorwatch demo $(ARGS)
 
 test: lint chromium programs drawing-page ## lint, types, import rules and all tests: what CI runs
-	$(PYTEST) $(PARALLEL) --cov --cov-report=
+	$(PYTEST) $(PARALLEL) --ignore=tests/deploying --cov --cov-report=
 
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
-	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards
+	$(PYTEST) --ignore=tests/end_to_end --ignore=tests/boards --ignore=tests/deploying
 
 soak: $(VENV)/.test ## a hundred schedules of faults, 100,000 broken requests; ARGS='--schedules 10 --first-seed 7 --lanes 1'
 	$(BIN)/python -m tests.support.soak $(ARGS)
@@ -43,6 +46,7 @@ lint: $(VENV)/.test ## style, types, import rules and drift of what is generated
 	$(BIN)/python -m streams.openapi --check
 	$(BIN)/python -m dashboards.alerts.generate --check
 	$(BIN)/python -m dashboards.grafana.generate --check
+	$(BIN)/python -m deploy.helm.generate --check
 
 chromium: $(VENV)/.test
 	@$(BIN)/python -m tests.support.install_chromium
@@ -53,8 +57,14 @@ test-boards: chromium programs drawing-page ## the boards alone: on a real Prome
 drawing-page: $(VENV)/.test # Grafana's own components, from npm, built once into the user's cache
 	@$(BIN)/python -m tests.support.node_packages
 
-programs: $(VENV)/.test ## Prometheus and Alertmanager, built once into the user's cache
-	@$(BIN)/python -m requirements.build_programs
+programs: $(VENV)/.test ## Prometheus, Alertmanager and Helm, built once into the user's cache
+	@$(BIN)/python -m requirements.build_programs $(PROGRAMS)
+
+cluster-programs: $(VENV)/.test ## and a Kubernetes, the same way: what `make test-cluster` needs
+	@$(BIN)/python -m requirements.build_programs helm $(CLUSTER_PROGRAMS)
+
+test-cluster: cluster-programs .venv-checkov/.done ## the chart on a real Kubernetes control plane
+	$(PYTEST) tests/deploying $(ARGS)
 
 lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer versions
 	@$(BIN)/uv --version 2>/dev/null || $(PIP) install uv==$(UV_VERSION)
@@ -66,6 +76,7 @@ lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer ver
 		--output-file requirements/build.txt
 	$(COMPILE_ONLY) --group pyproject.toml:bench --output-file requirements/bench.txt
 	$(COMPILE_ONLY) --group pyproject.toml:audit --output-file requirements/audit.txt
+	$(COMPILE_ONLY) --group pyproject.toml:checkov --output-file requirements/checkov.txt
 	@$(MAKE) --no-print-directory $(VENV)/.test
 	$(BIN)/python -m requirements.lock_kafka
 
@@ -118,8 +129,15 @@ audit: .venv-audit/.audit ## known vulnerabilities of what the image is made of;
 	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --requirement $<
 	@touch $@
 
+# Checkov brings a hundred packages with their own demands: a venv apart, and never in the locks above.
+.venv-checkov/.done: requirements/checkov.txt | $(BIN)/python
+	@$(BIN)/python -m venv .venv-checkov
+	@echo 'installing the packages of $< into .venv-checkov'
+	@.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
 clean: ## remove what the other targets made in this folder
-	rm -rf $(VENV) .venv-audit .venv-bench build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) .venv-audit .venv-bench .venv-checkov build dist bench.json .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache
 
 # A stamp for each set of packages: newer than its lock file means installed. The lock file is whole, so

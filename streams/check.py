@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ from streams.kafka_access import KafkaAccess, kafka_access
 from streams.kafka_admin import BrokerUnreachable
 from streams.kafka_rights import missing_rights, rights_of_worker, what_is_missing
 from streams.ledger import Ledger, StateUnusable
-from streams.parameters import FILE, ZONE, settings_of, settings_options, typed
+from streams.parameters import FILE, ZONE, Written, settings_of, settings_options, typed
 from streams.progress import bar
 from streams.reader import TP
 from streams.settings import Settings
@@ -64,6 +65,7 @@ from streams.topics import (
     rejected_topic,
     state_topic,
 )
+from streams.worker_check import WorkerAddress, asked, read_worker_url
 
 KEPT_AT_LEAST_MS: Final = 7 * 86_400_000
 """What a worker should find when it reads its partitions from the beginning."""
@@ -79,6 +81,7 @@ _TIME_PASSES_EVERY: Final = 1_000
     epilog="""\b
 Examples:
   floorwatch check --settings floorwatch.yaml
+  floorwatch check --worker http://127.0.0.1:6066
   floorwatch check recorded.jsonl.gz
   floorwatch check --source-format asterisk-queue-log --tz Europe/Madrid queue_log
 
@@ -92,16 +95,38 @@ setting, 130 interrupted.""",
 )
 @click.option("--tz", "zone", type=ZONE, default="UTC", help="Zone of times without offset.")
 @click.option("--state", is_flag=True, help="Say what is kept of each partition, too.")
+@click.option(
+    "--worker",
+    "worker_url",
+    type=Written("url", read_worker_url),
+    metavar="URL",
+    help="Ask a running worker, too: http://HOST:PORT, or https.",
+)
+@click.option(
+    "--worker-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With the token of its /metrics.",
+)
+@click.option(
+    "--worker-certificate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="That it has to show; else one that this machine trusts.",
+)
 @settings_options
 def check_command(
     files: tuple[str, ...],
     source_format: SourceFormat,
     zone: tzinfo,
     state: bool,
+    worker_url: str | None,
+    worker_token_file: Path | None,
+    worker_certificate: Path | None,
     settings_file: Path | None,
     bootstrap: str | None,
 ) -> int:
-    """Say what is wrong: with settings, broker and topics, or with the events in FILE.
+    """Say what is wrong: with settings, broker, topics and a worker, or with the events in FILE.
 
     Of a file it says which types it holds, what a worker would reject and where the first of it
     is (never what it says), which contacts never close, and which figures stay empty because
@@ -115,6 +140,9 @@ def check_command(
         findings = contents.findings()
     else:
         findings = installation(settings_file, bootstrap, state=state)
+        if worker_url is not None:
+            worker = WorkerAddress(worker_url, worker_token_file, worker_certificate)
+            findings = chain(findings, (Finding(*said) for said in asked(worker)))
     return tell(findings)
 
 
@@ -125,7 +153,11 @@ def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
         click.UsageError: there is one.
     """
     written = typed()
-    for name, option in (("bootstrap", "--bootstrap"), ("state", "--state")):
+    for name, option in (
+        ("bootstrap", "--bootstrap"),
+        ("state", "--state"),
+        ("worker_url", "--worker"),
+    ):
         if files and name in written:
             raise click.UsageError(
                 f"FILE and {option}: recorded events or an installation; name one"
@@ -133,6 +165,12 @@ def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
     for name, option in (("source_format", "--source-format"), ("zone", "--tz")):
         if not files and name in written:
             raise click.UsageError(f"{option} is of recorded events: name a FILE of them")
+    for name, option in (
+        ("worker_token_file", "--worker-token-file"),
+        ("worker_certificate", "--worker-certificate"),
+    ):
+        if name in written and "worker_url" not in written:
+            raise click.UsageError(f"{option} is of a worker: name its --worker URL")
 
 
 # -- an installation -----------------------------------------------------------------------------

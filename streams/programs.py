@@ -1,7 +1,7 @@
 """Where the real Prometheus, Alertmanager and other programs of Go modules are on this machine.
 
-Only looks; `make programs` builds them into the user's cache, from the locks in `requirements/go`:
-a folder per Go module, named as what is built from it.
+Only looks; `make programs` and `make cluster-programs` build them into the user's cache, from the
+locks in `requirements/go`: a folder per Go module, named as what is built from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from streams.user_cache import user_cache
 LOCKS: Final = Path(__file__).parents[1] / "requirements" / "go"
 """In a checkout; an installed package has none."""
 
-LOCK_FILES: Final = ("go.mod", "go.sum")
+LOCK_FILES: Final = ("go.mod", "go.sum", "files.txt", "ldflags.txt")
+"""`files.txt` only where a module's own files are wanted: a line `MODULE PATTERN` for each.
+`ldflags.txt` only where a program has to be told something, such as its version."""
 
 _TOOL: Final = re.compile(r"^(?:tool |\t)([\w./-]+)$", re.MULTILINE)
 _MAJOR_VERSION: Final = re.compile(r"v\d+")
@@ -53,13 +55,21 @@ def programs_of(lock: Path) -> list[str]:
     return [path[-2] if _MAJOR_VERSION.fullmatch(path[-1]) else path[-1] for path in paths]
 
 
+def files_of(lock: Path) -> list[tuple[str, str]]:
+    """The files that the folder *lock* asks for: (module, pattern of paths inside it) each."""
+    wanted = lock / "files.txt"
+    lines = wanted.read_text(encoding="utf-8").splitlines() if wanted.exists() else []
+    return [(module, pattern) for module, pattern in map(str.split, lines)]
+
+
 def home_of(lock: Path, folder: Path) -> Path:
-    """Where in *folder* the programs of the folder *lock* are, once they are built.
+    """Where in *folder* the programs and files of the folder *lock* are, once they are built.
 
     Another version is another folder, so checkouts of different ages share a cache.
     """
     key = hashlib.sha256()
     for name in LOCK_FILES:
-        key.update((lock / name).read_bytes())
+        if (lock / name).exists():
+            key.update((lock / name).read_bytes())
     key.update(f"{sys.platform} {platform.machine()}".encode())
     return folder / f"{lock.name}-{key.hexdigest()[:12]}"

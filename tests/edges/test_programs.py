@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from requirements import build_programs
-from requirements.build_programs import CannotBuild, build, built
+from requirements.build_programs import CannotBuild, build, built, built_files, main
 from streams import programs
-from streams.programs import find_program, home_of, locks, programs_of
+from streams.programs import files_of, find_program, home_of, locks, programs_of
 
 GO_MOD = """\
 module example
@@ -28,11 +28,17 @@ require (
 )
 """
 
-# Stands where Go stands: `go build ... -o FOLDER/ tool` in a folder with a go.mod.
+# Stands where Go stands: `go build ... -o FOLDER/ tool` in a folder with a go.mod, and `go mod
+# download -json MODULE`, which says where that is and mentions on the side that it was fetched.
 STAND_IN = """\
 #!/bin/sh
 echo "$@" >> {log}
 echo "$GOTOOLCHAIN $GOMODCACHE" >> {environment}
+if test "$1" = mod; then
+    echo "go: downloading $4" >&2
+    echo '{{"Dir": "{fetched}"}}'
+    exit
+fi
 test "$5" = -o || exit 2
 mkdir -p "$6"
 touch "$6/clock"
@@ -66,10 +72,15 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
 
     def make(then: str) -> Path:
         log, program = tmp_path / "go.log", tmp_path / "stand-in"
-        text = STAND_IN.format(log=log, environment=tmp_path / "go.environment", then=then)
+        text = STAND_IN.format(
+            log=log,
+            environment=tmp_path / "go.environment",
+            fetched=tmp_path / "fetched",
+            then=then,
+        )
         program.write_text(text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setattr(build_programs, "_go", lambda: str(program))
+        monkeypatch.setattr(build_programs, "_go_program", lambda: str(program))
         return log
 
     return make
@@ -80,7 +91,8 @@ def test_every_lock_of_the_project_names_its_programs() -> None:
 
     assert named["prometheus"] == ["prometheus", "promtool"]
     assert named["alertmanager"] == ["alertmanager", "amtool"]
-    assert all(named.values())
+    assert named["etcd"] == ["server"]
+    assert all(named[lock.name] or files_of(lock) for lock in locks())
 
 
 def test_a_program_is_named_as_its_package_without_a_major_version(lock: Path) -> None:
@@ -192,3 +204,73 @@ def test_a_program_that_was_not_built_is_looked_for_on_the_path(
     (tmp_path / "clock").touch(mode=0o755)
 
     assert find_program("clock") == tmp_path / "clock"
+
+
+def test_a_module_has_its_files_kept_as_they_are(
+    lock: Path, cache: Path, go: Go, tmp_path: Path
+) -> None:
+    commands = go("true")
+    (lock / "go.mod").write_text("module example\n\nrequire example.org/clock v1.0.0\n")
+    (lock / "files.txt").write_text("example.org/clock faces/*.yaml\n")
+    faces = tmp_path / "fetched" / "faces"
+    faces.mkdir(parents=True)
+    (faces / "roman.yaml").write_text("XII")
+    (faces / "notes.txt").write_text("not asked for")
+    (faces / "roman.yaml").chmod(0o444)  # as Go keeps it
+
+    kept = built_files("clock")
+
+    assert built_files("clock") == kept == home_of(lock, cache)
+    assert [(file.name, file.read_text()) for file in kept.iterdir()] == [("roman.yaml", "XII")]
+    assert commands.read_text() == "mod download -json example.org/clock\n"
+
+
+def test_other_files_are_another_fetch(lock: Path, cache: Path) -> None:
+    without = home_of(lock, cache)
+
+    (lock / "files.txt").write_text("example.org/clock faces/*.yaml\n")
+
+    assert home_of(lock, cache) != without
+
+
+def test_a_module_without_the_wanted_files_is_refused(lock: Path, cache: Path, go: Go) -> None:
+    go("true")
+    (lock / "files.txt").write_text("example.org/clock hands/*.yaml\n")
+
+    with pytest.raises(CannotBuild, match=r"example\.org/clock has no hands/\*\.yaml"):
+        built_files("clock")
+
+
+def test_only_what_is_named_is_built(lock: Path, cache: Path, go: Go) -> None:
+    commands = go("true")
+    other = lock.with_name("sun-dial")
+    shutil.copytree(lock, other)
+    (other / "go.sum").write_text("example.org/clock v1.0.0 h1:z=\n")
+
+    assert main(["sun-dial"]) == 0
+
+    assert home_of(other, cache).exists()
+    assert not home_of(lock, cache).exists()
+
+    assert main([]) == 0
+
+    assert home_of(lock, cache).exists()
+    assert len(commands.read_text().splitlines()) == 2
+
+
+def test_a_name_of_no_lock_is_an_error(
+    lock: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hour-glass"]) == 1
+
+    assert "'hour-glass'" in capsys.readouterr().err
+
+
+def test_a_lock_says_what_its_programs_are_told(lock: Path, cache: Path, go: Go) -> None:
+    commands = go("true")
+    without = home_of(lock, cache)
+    (lock / "ldflags.txt").write_text("-X main.version=1\n-X main.of=2026\n")
+
+    assert built("clock") != without / "clock"
+
+    assert " -ldflags=-s -w -X main.version=1 -X main.of=2026 -o " in commands.read_text()
