@@ -83,7 +83,7 @@ def asked(worker: WorkerAddress) -> Iterator[Said]:
 
 
 def _reason(fault: Exception, otherwise: str) -> str:
-    """What the system says of *fault*; TLS's own words begin with its name."""
+    """What the system says of *fault*, or *otherwise*."""
     return getattr(fault, "strerror", None) or otherwise
 
 
