@@ -35,6 +35,11 @@ class WorkerAddress(NamedTuple):
     certificate_file: Path | None = None
 
 
+class _Reached(NamedTuple):
+    url: str
+    trust: ssl.SSLContext
+
+
 def read_worker_url(text: str) -> str:
     """The address of a worker without its last slash.
 
@@ -58,15 +63,31 @@ def asked(worker: WorkerAddress) -> Iterator[Said]:
     Nothing that it shows of the floor is in it, and no token.
     """
     try:
-        yield from _lives(worker)
-        yield from _is_ready(worker)
-        yield from _metrics(worker)
+        token = None if worker.token_file is None else _first_line(worker.token_file)
+    except (OSError, ValueError) as fault:
+        yield "FAIL", f"worker: {worker.token_file}: {_reason(fault, 'no token in it')}"
+        return
+    try:
+        trust = _trust(worker.certificate_file)
+    except OSError as fault:
+        yield "FAIL", f"worker: {worker.certificate_file}: {_reason(fault, 'no certificate in it')}"
+        return
+    reached = _Reached(worker.url, trust)
+    try:
+        yield from _lives(reached)
+        yield from _is_ready(reached)
+        yield from _metrics(reached, token)
     except (OSError, http.client.HTTPException) as fault:
-        reason = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
+        reason = _reason(fault, str(fault) or type(fault).__name__)
         yield "FAIL", f"worker: no answer from {worker.url} ({reason})"
 
 
-def _lives(worker: WorkerAddress) -> Iterator[Said]:
+def _reason(fault: Exception, otherwise: str) -> str:
+    """What the system says of *fault*, or *otherwise*."""
+    return getattr(fault, "strerror", None) or otherwise
+
+
+def _lives(worker: _Reached) -> Iterator[Said]:
     status, body = _answer(worker, "/healthz")
     if status == http.client.OK:
         yield "ok", f"worker: {worker.url} is alive"
@@ -74,7 +95,7 @@ def _lives(worker: WorkerAddress) -> Iterator[Said]:
         yield "FAIL", f"worker: /healthz answers {status}: {_field(body, 'reason')}"
 
 
-def _is_ready(worker: WorkerAddress) -> Iterator[Said]:
+def _is_ready(worker: _Reached) -> Iterator[Said]:
     status, _ = _answer(worker, "/readyz")
     if status == http.client.OK:
         yield "ok", "worker: it has caught up once"
@@ -82,11 +103,7 @@ def _is_ready(worker: WorkerAddress) -> Iterator[Said]:
         yield "warn", "worker: it still reads what came before it; its figures are not the floor's"
 
 
-def _metrics(worker: WorkerAddress) -> Iterator[Said]:
-    token = None
-    if worker.token_file is not None:
-        lines = worker.token_file.read_text(encoding="utf-8").split("\n")
-        token = next((line.strip() for line in lines if line.strip()), "")
+def _metrics(worker: _Reached, token: str | None) -> Iterator[Said]:
     status, body = _answer(worker, "/metrics", token=token)
     if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
         problem = "asks for a token" if token is None else "does not take this token"
@@ -109,14 +126,14 @@ def _metrics(worker: WorkerAddress) -> Iterator[Said]:
     yield "ok", f"worker: floorwatch {version}, series: {series:,}"
 
 
-def _answer(worker: WorkerAddress, path: str, *, token: str | None = None) -> tuple[int, bytes]:
+def _answer(worker: _Reached, path: str, *, token: str | None = None) -> tuple[int, bytes]:
     """Status and body of its answer to GET *path*."""
     at = urlsplit(worker.url)
     host = at.hostname or ""
     connection: http.client.HTTPConnection
     if at.scheme == "https":
         connection = http.client.HTTPSConnection(
-            host, at.port, timeout=PATIENCE_S, context=_trust(worker.certificate_file)
+            host, at.port, timeout=PATIENCE_S, context=worker.trust
         )
     else:
         connection = http.client.HTTPConnection(host, at.port, timeout=PATIENCE_S)
@@ -125,6 +142,20 @@ def _answer(worker: WorkerAddress, path: str, *, token: str | None = None) -> tu
         connection.request("GET", f"{at.path.rstrip('/')}{path}", headers=headers)
         response = connection.getresponse()
         return response.status, response.read()
+
+
+def _first_line(file: Path) -> str:
+    """The first token in *file*.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: there is none that a header could hold.
+    """
+    lines = (line.strip() for line in file.read_text(encoding="ascii").split("\n"))
+    token = next(filter(None, lines), "")
+    if not token or not token.isprintable():
+        raise ValueError("no token")
+    return token
 
 
 def _trust(certificate: Path | None) -> ssl.SSLContext:

@@ -73,6 +73,13 @@ def _monitor(kind: str, more: str) -> Section:
                 examples=[{"insecureSkipVerify": True}],
             ),
             "scrapeClass": words("Scrape class.", examples=["", "tls"]),
+            "extraSpec": of_kubernetes(
+                "Further fields of its spec.", examples=[{"attachMetadata": {"node": True}}]
+            ),
+            "extraEndpoint": of_kubernetes(
+                "Further fields of its endpoint.",
+                examples=[{"followRedirects": False, "enableHttp2": False}],
+            ),
         },
     )
 
@@ -115,6 +122,35 @@ PROMETHEUS_RULE: Final = Section(
             {"enum": [alert.name for alert in ALERTS]},
             examples=[[], ["FloorwatchNoArrivals", "FloorwatchWatchdog"]],
             uniqueItems=True,
+        ),
+        "overrides": Option(
+            text="Another `for`, `keepFiringFor` or `severity` of an alert, by its name.",
+            default={},
+            schema={
+                "type": "object",
+                "propertyNames": {"enum": [alert.name for alert in ALERTS]},
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "for": {"type": "string", "pattern": r"^\d+(s|m|h)$"},
+                        "keepFiringFor": {"type": "string", "pattern": r"^\d+(s|m|h)$"},
+                        "severity": {"enum": ["critical", "warning", "none"]},
+                    },
+                },
+                "examples": [
+                    {},
+                    {"FloorwatchWorkerDown": {"for": "10m", "severity": "warning"}},
+                    {"FloorwatchSourceStale": {"keepFiringFor": "5m"}},
+                ],
+            },
+        ),
+        "extraGroups": of_kubernetes(
+            "Further groups of rules.",
+            kind="array",
+            examples=[
+                [{"name": "own", "rules": [{"alert": "Own", "expr": "vector(1) > 2"}]}],
+            ],
         ),
         "recordings": flag("The recorded figures, which no alert reads, too.", True),
         "alertLabels": texts("Further labels of every alert."),

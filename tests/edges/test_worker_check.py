@@ -161,6 +161,30 @@ def test_the_first_line_of_the_file_is_the_token_and_it_is_never_said(
     assert "wrong" not in said[1]
 
 
+@pytest.mark.parametrize("written", [None, b"", b"\n \n", "gr\u00fcn".encode(), b"a\x07b"])
+def test_a_file_without_a_token_is_named_before_anybody_is_asked(
+    written: bytes | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    if written is not None:
+        file.write_bytes(written)
+
+    [(level, text)] = asked(WorkerAddress("http://127.0.0.1:1", file))
+
+    assert level == "FAIL"
+    assert text.startswith(f"worker: {file}: ")
+
+
+def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "certificate"
+    for written in (None, "no certificate"):
+        if written is not None:
+            file.write_text(written, encoding="utf-8")
+        [(level, text)] = asked(WorkerAddress("https://127.0.0.1:1", None, file))
+        assert level == "FAIL"
+        assert text.startswith(f"worker: {file}: ")
+
+
 def a_certificate(folder: Path, name: str) -> Path:
     """A file with a certificate for *name*, signed by itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())

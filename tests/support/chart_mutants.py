@@ -345,6 +345,7 @@ MUTANTS: Final = (
     ),
     Mutant("rules of everybody", _RULES, 'if eq $values.scope "release"', "if false"),
     Mutant("a mark left in the rules", _RULES, '($rule.expr | replace "@OWN@" $own)', "$rule.expr"),
+    Mutant("an override that is lost", _RULES, '{{ $_ := set $rule "for" . }}', "{{ $_ := . }}"),
     Mutant(
         "no alert at all",
         _RULES,

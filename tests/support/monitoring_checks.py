@@ -50,6 +50,10 @@ def check_monitors(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # on
                 asked["scrapeTimeout"],
             ):
                 yield f"{kind}: {endpoint['interval']}"
+            if not asked["extraEndpoint"].items() <= endpoint.items():
+                yield f"{kind}: extraEndpoint"
+            if not asked["extraSpec"].items() <= spec.items():
+                yield f"{kind}: extraSpec"
             set_to = {each.get("targetLabel"): each for each in endpoint["relabelings"]}
             if set_to["instance"].get("sourceLabels") != ["__meta_kubernetes_pod_name"]:
                 yield f"{kind}: a worker that comes back is another instance"
@@ -73,12 +77,11 @@ def check_marks(rendering: Rendering) -> Iterator[str]:
 
 def check_rules(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # one condition after another
     values = rendering.values["prometheusRule"]
-    rules = [
-        rule
-        for each in rendering.all("PrometheusRule")
-        for group in each["spec"]["groups"]
-        for rule in group["rules"]
-    ]
+    groups = [group for each in rendering.all("PrometheusRule") for group in each["spec"]["groups"]]
+    own = len(groups) - len(values["extraGroups"])
+    if groups and groups[own:] != values["extraGroups"]:
+        yield "extraGroups"
+    rules = [rule for group in groups[:own] for rule in group["rules"]]
     if bool(rules) != values["enabled"]:
         yield f"{len(rules)} rules"
     if not rules:
@@ -107,6 +110,10 @@ def check_rules(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # one c
                 yield f"{name}: nobody knows whom to tell"
             if not values["alertLabels"].keys() <= rule["labels"].keys():
                 yield f"{name}: alertLabels"
+            for key, value in values["overrides"].get(name, {}).items():
+                written = {"keepFiringFor": "keep_firing_for"}.get(key, key)
+                if {**rule, **rule["labels"]}.get(written) != value:
+                    yield f"{name}: {key} is not {value}"
             links = {"runbook_url": "runbooksUrl", "dashboard_url": "grafanaUrl"}
             for link, option in links.items():
                 found = rule["annotations"].get(link, "")

@@ -27,6 +27,9 @@ relabelings:
   {{- with $monitor.relabelings }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- with $monitor.extraEndpoint }}
+{{ toYaml . }}
+{{- end }}
 {{- with $monitor.metricRelabelings }}
 metricRelabelings:
   {{- toYaml . | nindent 2 }}
@@ -48,6 +51,9 @@ metricRelabelings:
 {{- end }}
 {{- with $monitor.scrapeClass }}
 scrapeClass: {{ . }}
+{{- end }}
+{{- with $monitor.extraSpec }}
+{{ toYaml . }}
 {{- end }}
 namespaceSelector:
   matchNames: [{{ include "floorwatch.namespace" $root }}]
