@@ -24,8 +24,9 @@ MODULES: Final = (
     *(
         f"streams/core/{name}.py"
         for name in (
-            *("blocks", "contact", "panes", "partition", "queue_tally", "schedule", "sources"),
-            *("tally", "reporting", "snapshot"),  # have classes derived from those
+            *("blocks", "calendar", "contact", "panes", "partition", "queue_tally", "schedule"),
+            *("sources", "staffing", "tally"),
+            *("reporting", "snapshot"),  # have classes derived from those
         )
     ),
 )

@@ -695,6 +695,7 @@ class _Reader:
         partition = self._partition
         for name in _SCALARS:
             setattr(partition, name, head["scalars"][name])
+        partition.shown_next_ms = partition.tick_ms
         for name in _COUNTS:
             setattr(partition, name, head["counts"][name])
         partition.events = {_EVENT_NAMES[name]: count for name, count in head["events"].items()}
