@@ -25,7 +25,7 @@ MODULES: Final = (
         f"streams/core/{name}.py"
         for name in (
             *("blocks", "calendar", "contact", "panes", "partition", "queue_tally", "schedule"),
-            *("sources", "staffing", "tally"),
+            *("sources", "tally"),
             *("reporting", "snapshot"),  # have classes derived from those
         )
     ),

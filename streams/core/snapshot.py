@@ -964,13 +964,7 @@ def _add_what_is_rare(restored: list[Life], unpacker: Unpacker, tables: Sequence
 
 def _new_life(contact: str, values: tuple[Any, ...]) -> Life:
     """A life with what `_life_values` took; one by one, because there are a million of them."""
-    life = Life.__new__(Life)
-    life.contact = contact
-    life.dropped = None
-    life.notes = []
-    life.response = None
-    life.reply = None
-    life._pending = None
+    life = Life(contact)
     (
         life.home,
         life.named_channel,
