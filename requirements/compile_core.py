@@ -24,7 +24,8 @@ MODULES: Final = (
     *(
         f"streams/core/{name}.py"
         for name in (
-            *("blocks", "contact", "partition", "queue_tally", "schedule", "sources", "tally"),
+            *("blocks", "calendar", "contact", "panes", "partition", "queue_tally", "schedule"),
+            *("sources", "tally"),
             *("reporting", "snapshot"),  # have classes derived from those
         )
     ),

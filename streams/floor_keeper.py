@@ -151,6 +151,7 @@ class FloorKeeper:
         self._ready = False
         self._heard_ms = 0
         self._now_ms = 0
+        self._floors = 0
         self._shown = last_of(self._look())
 
     def expect(self, tps: Collection[TP]) -> None:
@@ -237,6 +238,7 @@ class FloorKeeper:
     def showing(self) -> Steps[None]:
         """The same, a little with each step."""
         self._shown = yield from self._look()
+        self._floors += 1
 
     def turn(self) -> None:
         """Show what this worker's own partitions count now, without anybody else's."""
@@ -325,6 +327,10 @@ class FloorKeeper:
     def floor(self) -> dict[str, Any]:
         """The whole floor document."""
         return self._shown.document
+
+    def floors(self) -> int:
+        """How many floors have been shown."""
+        return self._floors
 
     def frame(self) -> bytes:
         """The document of a wall, encoded."""

@@ -1,4 +1,4 @@
-"""The floor as a live stream: one frame per period, encoded and compressed once for all screens.
+"""The floor as a live stream: each frame as soon as it is there, made once for all screens.
 
 A screen that reads too slowly loses the oldest frames, never the newest; one that stops reading
 altogether is cut off. Neither holds up any other screen.
@@ -29,12 +29,21 @@ log = logging.getLogger(__name__)
 FRAMES_KEPT_PER_CLIENT: Final = 2
 RETRY_AFTER_S: Final = 30
 
+LOOK_EVERY_S: Final = 0.02
+SOONEST: Final = 0.5
+LATEST: Final = 1.5
+"""Another frame comes no sooner, and the same one again no later, than so many periods."""
+
 
 class StreamSource(Protocol):
     """What the stream needs from a worker. Every call returns at once and touches no network."""
 
     def frame(self) -> bytes:
         """What a wall shows now: the floor document as one line of JSON, wall windows only."""
+        ...
+
+    def floors(self) -> int:
+        """How many floors there have been: with another number comes another frame."""
         ...
 
     def history(self) -> bytes:
@@ -50,7 +59,7 @@ class _Piece(NamedTuple):
 
 
 class LiveStream:
-    """Server-sent events: `edition` and `history` on arrival, then a `floor` per period.
+    """Server-sent events: `edition` and `history` on arrival, then a `floor` about each period.
 
     A frame's id is its number in this worker's run. Whoever comes back and names the id of the
     newest frame is not sent it again; everybody else has it at once.
@@ -59,7 +68,7 @@ class LiveStream:
         floor: where frames come from.
         edition: of the pages, so that one that is out of date can tell.
         max_clients: served at once; one more is told to come back later.
-        frame_every_s: seconds between two frames.
+        frame_every_s: seconds between two frames, about: see `SOONEST` and `LATEST`.
         write_timeout_s: a screen that takes nothing for so long is cut off.
     """
 
@@ -81,6 +90,7 @@ class LiveStream:
         self._run = secrets.token_hex(4)
         self._sent = 0
         self._frame = b""
+        self._floors = 0
         self._history = b""
         self._history_event = b""
         self._is_closing = False
@@ -156,17 +166,20 @@ class LiveStream:
 
     async def _publish_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
+            began = loop.time()
             try:
                 await self._publish()
             except Exception:
                 log.exception("no frame for the live stream; every screen will say so")
-            due = max(due + self._frame_every_s, loop.time())
-            await asyncio.sleep(due - loop.time())
+            await asyncio.sleep(self._frame_every_s * SOONEST)
+            until = began + self._frame_every_s * LATEST
+            while self._floor.floors() == self._floors and loop.time() < until:  # noqa: ASYNC110 # cheap
+                await asyncio.sleep(min(LOOK_EVERY_S, self._frame_every_s * SOONEST))
 
     async def _publish(self) -> None:
         number = self._sent + 1
+        self._floors = self._floor.floors()
         frame = b"id: %b\nevent: floor\ndata: %b\n\n" % (self._id(number), self._floor.frame())
         history = self._floor.history()
         is_new = history is not self._history

@@ -503,9 +503,34 @@ class Life:
         if queue:
             self.queue = queue
         self.facts.append(fact)
-        handler = _STEPS.get(fact.rank)
-        if handler is not None:
-            handler(self, fact, policies, sink)
+        rank = fact.rank
+        if rank == _QUEUED:
+            self._on_queued(fact, policies, sink)
+        elif rank == _ANSWERED:
+            self._on_answered(fact, policies, sink)
+        elif rank == _ENDED:
+            self._on_ended(fact, policies, sink)
+        elif rank == _MESSAGED:
+            self._ask(fact, policies)
+        elif rank == _REPLIED:
+            self._on_replied(fact, policies, sink)
+        elif rank == _OFFERED:
+            self._on_offered(fact, policies)
+        elif rank == _RANG:
+            self._open_directly(fact, policies, sink)
+        else:
+            self._step_rarely(fact, policies, sink)
+
+    def _step_rarely(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+        rank = fact.rank
+        if rank == _ABANDONED:
+            self._on_abandoned(fact, policies, sink)
+        elif rank == _LEFT:
+            self._on_left(fact, policies, sink)
+        elif rank == _TRANSFERRED:
+            self._on_transferred(fact, sink)
+        elif rank == _REFUSED:
+            self._on_refused(fact, sink)
 
     def restart(self, fact: Fact, sink: Sink) -> None:
         """The source of *fact* has restarted: its open waits end as left, reason error."""
@@ -604,12 +629,12 @@ class Life:
 
     # -- one method per event type ----------------------------------------------------------
 
-    def _on_offered(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_offered(self, fact: Fact, policies: PolicyBook) -> None:
         if self._offered_ms < 0:
             self._offered_ms = fact.time_ms
         self._ask(fact, policies)
 
-    def _on_refused(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_refused(self, fact: Fact, sink: Sink) -> None:
         self._turned_away = True
         self._note(fact, f"refused:{fact.detail}", sink)
         self._stop_awaiting(fact.time_ms, sink)
@@ -622,9 +647,6 @@ class Life:
             self._pending.pop(queue, None)
         self._ask(fact, policies)
 
-    def _on_rang(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
-        self._open_directly(fact, policies, sink)
-
     def _on_answered(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         visit = self._outcome(fact, ANSWERED, "", policies, sink)
         if visit is None:
@@ -635,9 +657,6 @@ class Life:
             self._answered_ms = fact.time_ms
         if self.channel == VOICE and not self._human:
             self._respond(fact, visit, sink)
-
-    def _on_messaged(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
-        self._ask(fact, policies)
 
     def _on_replied(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         if self.channel == VOICE:
@@ -653,7 +672,7 @@ class Life:
         if not self._human:
             self._respond(fact, visit, sink)
 
-    def _on_transferred(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_transferred(self, fact: Fact, sink: Sink) -> None:
         self._note(fact, "transferred", sink)
         if fact.detail and self._visit_in(fact.detail) is None:
             if self._pending is None:
@@ -789,20 +808,6 @@ _ENDED_WHILE_WAITING: Final = {
     "customer": (ABANDONED, ""),
     "system": (LEFT, "error"),
     "agent": (LEFT, "withdrawn"),
-}
-
-_STEPS: Final = {
-    _OFFERED: Life._on_offered,
-    _REFUSED: Life._on_refused,
-    _QUEUED: Life._on_queued,
-    _RANG: Life._on_rang,
-    _ANSWERED: Life._on_answered,
-    _MESSAGED: Life._on_messaged,
-    _REPLIED: Life._on_replied,
-    _TRANSFERRED: Life._on_transferred,
-    _ABANDONED: Life._on_abandoned,
-    _LEFT: Life._on_left,
-    _ENDED: Life._on_ended,
 }
 
 

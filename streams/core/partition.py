@@ -91,6 +91,7 @@ class Partition(Sink):
         latest_ms: the highest event time so far.
         now_ms: the instant up to which time has passed here.
         tick_ms: the last tick not after it; the windows stand there.
+        shown_next_ms: the windows are next looked at when this tick, or a later one, has passed.
         tallies: by (queue, channel).
         lives: the newest life of every contact that is remembered.
         blocks: those contacts in blocks, by number, in the order in which they began.
@@ -127,6 +128,7 @@ class Partition(Sink):
         self.latest_ms = 0
         self.now_ms = 0
         self.tick_ms = 0
+        self.shown_next_ms = 0
         self.tallies: dict[tuple[str, str], QueueTally] = {}
         self.lives: dict[str, Life] = {}
         self.staffing = Staffing(
@@ -189,6 +191,22 @@ class Partition(Sink):
             self._take_other(event, time_ms)
         return True
 
+    def expect(self, time_ms: int, arrival_ms: int) -> None:
+        """Before events are accepted of which the last one is of *time_ms*, the others of any time.
+
+        The caller promises to let time pass to the lower of `arrival_ms` and `latest_ms` behind
+        them, before anybody looks at the windows. What that tick will have passed need not be held
+        back then, which is most of a backlog.
+
+        Args:
+            time_ms: of the last of them.
+            arrival_ms: the highest timestamp of their records.
+        """
+        arrival_ms = max(arrival_ms, self.arrival_ms)
+        if -self.limits.lateness_ms <= time_ms - arrival_ms <= FUTURE_MS and time_ms < LAST_MS:
+            tick_ms = last_tick(min(time_ms, arrival_ms), self.every_ms)
+            self.shown_next_ms = max(self.shown_next_ms, tick_ms)
+
     def arrive(self, record_ms: int) -> None:
         """A record stamped *record_ms* has arrived, whatever it says."""
         self.arrival_ms = max(self.arrival_ms, record_ms)
@@ -224,7 +242,9 @@ class Partition(Sink):
             else:
                 self._begin(contact, fact, None)
             return
-        key = fact.id if fact.source == life.home else life.key_of(fact)
+        time_ms, _, _, key, source, _, channel, segment, _ = fact
+        if source != life.home:
+            key = life.key_of(fact)
         if key in life.ids or (life.earlier is not None and _is_known(life.earlier, key)):
             self._repeated(contact, life, fact)
             return
@@ -232,18 +252,16 @@ class Partition(Sink):
             self._ignore("contact_full")
             return
         last = life.facts[-1]
-        if fact > last and fact.time_ms > life.ran_ms and fact.time_ms > self.last_restart_ms:
-            if fact.time_ms > last.time_ms + self.limits.rest_ms and fact.time_ms > life.end_ms(
-                self.limits
-            ):
+        if fact > last and time_ms > life.ran_ms and time_ms > self.last_restart_ms:
+            if time_ms > last.time_ms + self.limits.rest_ms and time_ms > life.end_ms(self.limits):
                 self._begin(contact, fact, life)
                 return
-            if (life.named_channel or not fact.channel) and (life.segment or not fact.segment):
+            if (life.named_channel or not channel) and (life.segment or not segment):
                 if not life.block.is_free:
                     self._tell(life)
                 _remember(life, key)
                 if len(life.facts) > _MESSAGES_KEPT and life.needs_no(fact):
-                    life.drop(fact.time_ms)
+                    life.drop(time_ms)
                     return
                 life.step(fact, self.policies, self)
                 self._settle(life)
@@ -502,6 +520,8 @@ class Partition(Sink):
         if now_ms <= self.now_ms:
             return
         self.now_ms = now_ms
+        tick_ms = last_tick(now_ms, self.every_ms)
+        self.shown_next_ms = max(self.shown_next_ms, tick_ms)
         again = []
         for life, due_ms in self._schedule.take(now_ms):
             next_ms = self._fall_due(life, now_ms) if due_ms <= now_ms else due_ms
@@ -509,7 +529,6 @@ class Partition(Sink):
                 again.append((life, next_ms))
         for life, due_ms in again:
             self._schedule.put(life, due_ms)
-        tick_ms = last_tick(now_ms, self.every_ms)
         if tick_ms > self.tick_ms:
             self.tick_ms = tick_ms
             self._apply_ahead()
@@ -594,12 +613,15 @@ class Partition(Sink):
     def _count_at(
         self, moment_ms: int, apply: Callable[..., None], item: object, sign: int
     ) -> None:
-        """Apply to the windows now if the tick has passed *moment_ms*, else when it has."""
+        """Apply to the windows now if they are next shown behind *moment_ms*, else then."""
         if self._changed_ms > moment_ms:
             moment_ms = self._changed_ms
-        if moment_ms <= self.tick_ms:
+        if moment_ms <= self.shown_next_ms:
             apply(item, sign)
-            return
+        else:
+            self._hold(moment_ms, apply, item, sign)
+
+    def _hold(self, moment_ms: int, apply: Callable[..., None], item: object, sign: int) -> None:
         number = pane_of(moment_ms, self.every_ms)
         waiting = self.ahead.get(number)
         if waiting is None:
@@ -671,14 +693,20 @@ class Partition(Sink):
         tally.count("offered")
         if not visit.direct:
             tally.count(f"sent_to_wait:{visit.segment}")
-        self._count_at(visit.known_ms, tally.apply_opened, visit, 1)
+        if visit.known_ms <= self.shown_next_ms:
+            tally.apply_opened(visit, 1)
+        else:
+            self._hold(visit.known_ms, tally.apply_opened, visit, 1)
 
     def missed(self, life: Life, visit: Visit) -> None:
         """Count a threshold that passed."""
         tally = visit.tally
         tally.waiting_past += 1
         tally.count("service_level_events:false")
-        self._count_at(visit.miss_ms, tally.apply_missed, visit, 1)
+        if visit.miss_ms <= self.shown_next_ms:
+            tally.apply_missed(visit, 1)
+        else:
+            self._hold(visit.miss_ms, tally.apply_missed, visit, 1)
 
     def closed(self, life: Life, visit: Visit) -> None:
         """Count an outcome."""
@@ -696,7 +724,10 @@ class Partition(Sink):
         if tally.is_instant(visit):
             tally.count(f"instant:{visit.segment}")
         _observe_wait(tally, visit)
-        self._count_at(visit.closed_ms, tally.apply_closed, visit, 1)
+        if visit.closed_ms <= self.shown_next_ms:
+            tally.apply_closed(visit, 1)
+        else:
+            self._hold(visit.closed_ms, tally.apply_closed, visit, 1)
 
     def noted(self, life: Life, note: Note) -> None:
         """Count a refusal, a transfer or a contained contact."""
@@ -704,7 +735,10 @@ class Partition(Sink):
         tally.count(note.counter)
         if note.time_ms > tally.last_event_ms:
             tally.last_event_ms = note.time_ms
-        self._count_at(note.time_ms, tally.apply_note, note, 1)
+        if note.time_ms <= self.shown_next_ms:
+            tally.apply_note(note, 1)
+        else:
+            self._hold(note.time_ms, tally.apply_note, note, 1)
 
     def response_decided(self, life: Life) -> None:
         """Count an initial-response event."""
@@ -714,7 +748,10 @@ class Partition(Sink):
             if response.time_ms > tally.last_event_ms:
                 tally.last_event_ms = response.time_ms
             tally.count(_response_class(response.within))
-            self._count_at(response.time_ms, tally.apply_response, response, 1)
+            if response.time_ms <= self.shown_next_ms:
+                tally.apply_response(response, 1)
+            else:
+                self._hold(response.time_ms, tally.apply_response, response, 1)
 
     def replied(self, life: Life) -> None:
         """Count how long the first human reply took."""
@@ -725,7 +762,10 @@ class Partition(Sink):
                 tally.last_event_ms = reply.time_ms
             _observe_reply(tally, reply)
             life.reply_observed = True
-            self._count_at(reply.time_ms, tally.apply_reply, reply, 1)
+            if reply.time_ms <= self.shown_next_ms:
+                tally.apply_reply(reply, 1)
+            else:
+                self._hold(reply.time_ms, tally.apply_reply, reply, 1)
 
     def unmatched(self, life: Life) -> None:
         """Count an outcome that closed nothing."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streams.core import panes as p
 from streams.core import tally as t
-from streams.core.calendar import Day, day_of, day_start
+from streams.core.calendar import day_of, day_start
 from streams.core.contact import ABANDONED, ANSWERED, EXPIRED, LEFT, VOICE, Life, Visit
 from streams.core.figures import Live
+from streams.core.panes import EACH, Pane, Rolling
 from streams.core.sources import MAX_SOURCES, OTHER
 
 if TYPE_CHECKING:
@@ -55,7 +57,6 @@ class QueueTally:
         waiting_past: how many of them wait past their threshold.
         awaiting: the contacts that await a human reply here, with the start of that clock.
         panes: by number; a pane holds what happened in one tick.
-        days: by the first instant of each day.
         revision: rises with every change of a pane.
         fed: when each source last opened a visit here.
         segments: the customer types told apart here.
@@ -66,22 +67,26 @@ class QueueTally:
 
     __slots__ = (
         "_by_arrival",
+        "_covering",
+        "_day_ends_ms",
+        "_day_starts_ms",
+        "_days",
         "_every_ms",
+        "_fresh",
         "_is_rolling",
         "_number",
-        "_number_day_ms",
+        "_pane",
         "_rolling",
         "_rounding",
+        "_segment_names",
+        "_segment_numbers",
         "_stretch",
-        "_targets",
-        "_today",
         "_zone",
         "awaiting",
         "channel",
         "corrections",
         "counters",
         "dated",
-        "days",
         "fed",
         "last_event_ms",
         "open",
@@ -127,7 +132,7 @@ class QueueTally:
         self.thresholds: set[int] = set()
         self.last_event_ms = 0
         self.revision = 0
-        self.panes: dict[int, t.Sums] = {}
+        self.panes: dict[int, Pane] = {}
         self.watch: Watch | None = None
         self.touched: set[int] = set()
         self._by_arrival = by_arrival
@@ -135,14 +140,18 @@ class QueueTally:
         self._stretch = stretch_length(every_ms)
         self._rounding = rounding
         self._zone = zone
-        self._rolling = {name: t.Rolling(width // every_ms) for name, width in windows.items()}
-        self.days: dict[int, t.Sums] = {}
-        self._today = Day(0, 0)
-        # The sums of the last pane touched: most of what happens falls where the last one did.
+        self._rolling = {name: Rolling(width // every_ms) for name, width in windows.items()}
+        self._segment_names: list[str] = []
+        self._segment_numbers: dict[str, int] = {}
+        self._days: dict[int, t.Sums] = {}
+        # What its day does not have yet: it is looked at by the second, and not by the event.
+        self._fresh: Pane = {}
+        self._day_starts_ms = self._day_ends_ms = 0
+        # The last pane touched: most of what happens falls where the last thing did.
         self._number = -1
-        self._number_day_ms = 0
+        self._pane: Pane = {}
         self._is_rolling = False
-        self._targets: tuple[t.Sums, ...] = ()
+        self._covering: list[t.Sums] = []
 
     def take_policy(
         self, *, zone: tzinfo, edges_ms: tuple[int, ...], dated: bool, threshold_ms: int
@@ -276,11 +285,19 @@ class QueueTally:
 
     # -- windows --------------------------------------------------------------------------
 
+    @property
+    def days(self) -> dict[int, t.Sums]:
+        """The sums of each day, by its first instant."""
+        if self._fresh:
+            p.add_pane(self._days[self._day_starts_ms], self._fresh, self._segment_names)
+            self._fresh = {}
+        return self._days
+
     def window(self, name: str, tick: int) -> t.Sums:
         """The rolling window *name* as it stands at *tick* (a pane number)."""
         self._number = -1
         self._is_rolling = True
-        return self._rolling[name].move(self.panes, tick)
+        return self._rolling[name].move(self.panes, tick, self._segment_names)
 
     def day(self, tick_ms: int) -> t.Sums:
         """The local day so far, both ends inclusive; not to be changed by the caller.
@@ -296,6 +313,18 @@ class QueueTally:
             total.add(sums)
         return total
 
+    def sums_of(self, pane: Pane) -> t.Sums:
+        """What *pane*, one of this tally, adds up to."""
+        sums = t.Sums()
+        p.add_pane(sums, pane, self._segment_names)
+        return sums
+
+    def put_pane(self, number: int, sums: t.Sums) -> None:
+        """Have the pane *number* add up to *sums*; windows do not take notice."""
+        for segment in sums.segments:
+            self._number_of(segment)
+        self.panes[number] = p.pane_of_sums(sums, self._segment_numbers)
+
     def forget_touched(self) -> None:
         """Tell `watch` again of every stretch."""
         self.touched.clear()
@@ -308,181 +337,161 @@ class QueueTally:
             rolling.forget_before(pane)
         for old in [number for number in self.panes if number <= pane]:
             del self.panes[old]
-        for start_ms in sorted(self.days)[:-DAYS_KEPT]:
-            del self.days[start_ms]
+        days = self.days
+        for start_ms in sorted(days)[:-DAYS_KEPT]:
+            del days[start_ms]
 
-    def _day_of(self, time_ms: int) -> Day:
-        today = self._today
-        if not today.start_ms <= time_ms < today.end_ms:
-            today = self._today = day_of(time_ms, self._zone)
-        return today
+    def _number_of(self, segment: str) -> int:
+        number = self._segment_numbers.get(segment)
+        if number is None:
+            number = self._segment_numbers[segment] = len(self._segment_names)
+            self._segment_names.append(segment)
+        return number
 
-    def _sums_then(self, visit: Visit, own_ms: int) -> tuple[t.Sums, ...]:
-        """The sums of a visit's own moment, which is its arrival where all is put there."""
-        return self._sums_at(visit.opened_ms if self._by_arrival else own_ms)
-
-    def _sums_at(self, time_ms: int) -> tuple[t.Sums, ...]:
-        """Every sum that holds what is attributed to *time_ms*."""
-        self.revision += 1
-        number = -(-time_ms // self._every_ms)
-        today = self._today
-        if not today.start_ms <= time_ms < today.end_ms:
-            today = self._day_of(time_ms)
-        if number == self._number and today.start_ms == self._number_day_ms:
-            return self._targets
+    def _turn_to(self, number: int, time_ms: int) -> None:
+        """Count into the pane *number* and the day of *time_ms* from now on."""
         if self.watch is not None and number // self._stretch not in self.touched:
             self.watch.panes_change(self, number // self._stretch)
             self.touched.add(number // self._stretch)
+        if not self._day_starts_ms <= time_ms < self._day_ends_ms:
+            day = day_of(time_ms, self._zone)
+            if self._fresh:
+                self.days  # noqa: B018 # gives the day before what it does not have yet
+            self._day_starts_ms, self._day_ends_ms = day
+        if self._day_starts_ms not in self._days:
+            self._days[self._day_starts_ms] = t.Sums()
         pane = self.panes.get(number)
         if pane is None:
-            pane = self.panes[number] = t.Sums()
-        day = self.days.get(today.start_ms)
-        if day is None:
-            day = self.days[today.start_ms] = t.Sums()
-        covering = (
+            pane = self.panes[number] = {}
+        self._number = number
+        self._pane = pane
+        self._covering = (
             [rolling.sums for rolling in self._rolling.values() if rolling.covers(number)]
             if self._is_rolling
-            else ()
+            else []
         )
-        self._number = number
-        self._number_day_ms = today.start_ms
-        self._targets = (pane, day, *covering)
-        return self._targets
+
+    def _count(self, time_ms: int, cell: int, times: int) -> None:
+        """Let what *cell* says have happened *times* times, never 0, at *time_ms*."""
+        self.revision += 1
+        number = -(-time_ms // self._every_ms)
+        if number != self._number or not self._day_starts_ms <= time_ms < self._day_ends_ms:
+            self._turn_to(number, time_ms)
+        pane = self._pane
+        count = pane.get(cell, 0) + times
+        if count:
+            pane[cell] = count
+        else:
+            del pane[cell]
+        fresh = self._fresh
+        count = fresh.get(cell, 0) + times
+        if count:
+            fresh[cell] = count
+        else:
+            del fresh[cell]
+        for sums in self._covering:
+            p.add_cell(sums, cell, times, self._segment_names)
+
+    def _count_threshold(self, time_ms: int, visit: Visit, sign: int) -> None:
+        if self.dated:
+            self._count(time_ms, p.THRESHOLD + EACH * visit.policy.threshold_ms, sign)
 
     def apply_opened(self, visit: Visit, sign: int) -> None:
         """Count *visit* at its arrival, or with sign -1 take it back."""
-        for sums in self._sums_at(visit.opened_ms):
-            counts = sums.counts
-            counts[t.OFFERED] += sign
-            if not visit.direct:
-                counts[t.SENT_TO_WAIT] += sign
-            if visit.policy.instant_within_ms is not None:
-                counts[t.COULD_BE_INSTANT] += sign
-            if self.dated:
-                t.bump(sums.thresholds, visit.policy.threshold_ms, sign)
-            sums.add_segment(visit.segment, sign, 0)
+        if visit.policy.instant_within_ms is None:
+            thing = p.ARRIVED if visit.direct else p.ARRIVED_SENT_TO_WAIT
+        elif visit.direct:
+            thing = p.ARRIVED_MAYBE_INSTANT
+        else:
+            thing = p.ARRIVED_SENT_TO_WAIT_MAYBE_INSTANT
+        self._count(visit.opened_ms, thing + EACH * self._number_of(visit.segment), sign)
+        self._count_threshold(visit.opened_ms, visit, sign)
 
     def apply_missed(self, visit: Visit, sign: int) -> None:
         """Count that the threshold of *visit* passed: decided, at the arrival; missed, then."""
-        for sums in self._sums_at(visit.opened_ms):
-            sums.counts[t.DECIDED_OF_ARRIVED] += sign
-        for sums in self._sums_then(visit, visit.miss_ms):
-            sums.counts[t.MISSED] += sign
-            if self.dated:
-                t.bump(sums.thresholds, visit.policy.threshold_ms, sign)
+        self._count(visit.opened_ms, t.DECIDED_OF_ARRIVED, sign)
+        at_ms = visit.opened_ms if self._by_arrival else visit.miss_ms
+        self._count(at_ms, t.MISSED, sign)
+        self._count_threshold(at_ms, visit, sign)
 
     def apply_closed(self, visit: Visit, sign: int) -> None:
         """Count the outcome of *visit*, at the arrival and when it happened."""
-        _APPLY_CLOSED[visit.outcome](self, visit, sign)
+        at_ms = visit.opened_ms if self._by_arrival else visit.closed_ms
+        if visit.outcome == ANSWERED:
+            self._apply_answered(visit, at_ms, sign)
+        elif visit.outcome == ABANDONED:
+            self._apply_abandoned(visit, at_ms, sign)
+        elif visit.outcome == LEFT:
+            self._apply_left(visit, at_ms, sign)
+        else:
+            self._count(at_ms, t.EXPIRED, sign)
+        self._count_threshold(at_ms, visit, sign)
 
-    def _apply_answered(self, visit: Visit, sign: int) -> None:
-        wait_ms = visit.wait_ms
+    def _apply_answered(self, visit: Visit, at_ms: int, sign: int) -> None:
+        wait_ms = visit.closed_ms - visit.opened_ms
         in_time = visit.in_time
-        instant = self.is_instant(visit)
-        if in_time or instant:
-            for sums in self._sums_at(visit.opened_ms):
-                counts = sums.counts
-                if in_time:
-                    counts[t.ANSWERED_WITHIN_OF_ARRIVED] += sign
-                    counts[t.DECIDED_OF_ARRIVED] += sign
-                if instant:
-                    counts[t.INSTANT] += sign
-                    sums.add_segment(visit.segment, 0, sign)
-        at = t.ANSWERED_WITHIN if in_time else t.ANSWERED_LATE
-        key = self._rounding(wait_ms)
-        for sums in self._sums_then(visit, visit.closed_ms):
-            counts = sums.counts
-            counts[at] += sign
-            counts[t.ANSWER_WAIT_MS] += sign * wait_ms
-            t.bump(sums.waits, key, sign)
-            if self.dated:
-                t.bump(sums.thresholds, visit.policy.threshold_ms, sign)
+        if self.is_instant(visit):
+            thing = p.WITHIN_OF_ARRIVED_INSTANT if in_time else p.LATE_OF_ARRIVED_INSTANT
+            self._count(visit.opened_ms, thing + EACH * self._number_of(visit.segment), sign)
+        elif in_time:
+            self._count(visit.opened_ms, p.WITHIN_OF_ARRIVED, sign)
+        thing = p.ANSWERED_WITHIN if in_time else p.ANSWERED_LATE
+        self._count(at_ms, thing + EACH * self._rounding(wait_ms), sign)
+        if wait_ms:
+            self._count(at_ms, t.ANSWER_WAIT_MS, sign * wait_ms)
 
-    def _apply_abandoned(self, visit: Visit, sign: int) -> None:
-        wait_ms = visit.wait_ms
-        at, of_arrived = t.ABANDONED_AFTER, -1
+    def _apply_abandoned(self, visit: Visit, at_ms: int, sign: int) -> None:
+        wait_ms = visit.closed_ms - visit.opened_ms
         short = wait_ms <= visit.policy.short_abandon_ms
         if visit.in_time:
-            at, of_arrived = t.ABANDONED_BEFORE, t.BEFORE_OF_ARRIVED
-            if short:
-                at, of_arrived = t.ABANDONED_SHORT, t.SHORT_OF_ARRIVED
-            for sums in self._sums_at(visit.opened_ms):
-                sums.counts[of_arrived] += sign
-                sums.counts[t.DECIDED_OF_ARRIVED] += sign
-        key = self._rounding(wait_ms)
-        for sums in self._sums_then(visit, visit.closed_ms):
-            counts = sums.counts
-            counts[at] += sign
-            counts[t.ABANDONED_UP_TO_SHORT] += sign * short
-            counts[t.ABANDON_WAIT_MS] += sign * wait_ms
-            t.bump(sums.abandons, key, sign)
-            if self.dated:
-                t.bump(sums.thresholds, visit.policy.threshold_ms, sign)
+            thing = p.ABANDONED_SHORT if short else p.ABANDONED_BEFORE
+            of_arrived = t.SHORT_OF_ARRIVED if short else t.BEFORE_OF_ARRIVED
+            self._count(visit.opened_ms, of_arrived, sign)
+            self._count(visit.opened_ms, t.DECIDED_OF_ARRIVED, sign)
+        else:
+            thing = p.ABANDONED_AFTER_SHORT if short else p.ABANDONED_AFTER
+        self._count(at_ms, thing + EACH * self._rounding(wait_ms), sign)
+        if wait_ms:
+            self._count(at_ms, t.ABANDON_WAIT_MS, sign * wait_ms)
 
-    def _apply_left(self, visit: Visit, sign: int) -> None:
+    def _apply_left(self, visit: Visit, at_ms: int, sign: int) -> None:
         in_time = visit.in_time
         withdrawn = visit.reason == "withdrawn"
-        if in_time:
-            for sums in self._sums_at(visit.opened_ms):
-                if withdrawn:
-                    sums.counts[t.WITHDRAWN_WITHIN_OF_ARRIVED] += sign
-                    if visit.policy.instant_within_ms is not None:
-                        sums.counts[t.COULD_BE_INSTANT] -= sign
-                    sums.add_segment(visit.segment, -sign, 0)
-                else:
-                    sums.counts[t.LEFT_WITHIN_OF_ARRIVED] += sign
-                    sums.counts[t.DECIDED_OF_ARRIVED] += sign
         failed = visit.reason in FAILED
-        for sums in self._sums_then(visit, visit.closed_ms):
-            counts = sums.counts
-            if self.dated:
-                t.bump(sums.thresholds, visit.policy.threshold_ms, sign)
-            if not in_time:
-                counts[t.LEFT_AFTER] += sign
-                if failed or withdrawn:
-                    counts[t.FAILED_AFTER] += sign
-            elif withdrawn:
-                counts[t.WITHDRAWN_WITHIN] += sign
-            else:
-                counts[t.LEFT_WITHIN] += sign
-                if failed:
-                    counts[t.FAILED_WITHIN] += sign
-
-    def _apply_expired(self, visit: Visit, sign: int) -> None:
-        for sums in self._sums_then(visit, visit.closed_ms):
-            sums.counts[t.EXPIRED] += sign
-            if self.dated:
-                t.bump(sums.thresholds, visit.policy.threshold_ms, sign)
+        if not in_time:
+            self._count(at_ms, t.LEFT_AFTER, sign)
+            if failed or withdrawn:
+                self._count(at_ms, t.FAILED_AFTER, sign)
+        elif withdrawn:
+            opened_ms, number = visit.opened_ms, self._number_of(visit.segment)
+            self._count(opened_ms, t.WITHDRAWN_WITHIN_OF_ARRIVED, sign)
+            if visit.policy.instant_within_ms is not None:
+                self._count(opened_ms, t.COULD_BE_INSTANT, -sign)
+            self._count(opened_ms, p.OFFERED_OF_SEGMENT + EACH * number, -sign)
+            self._count(at_ms, t.WITHDRAWN_WITHIN, sign)
+        else:
+            self._count(visit.opened_ms, t.LEFT_WITHIN_OF_ARRIVED, sign)
+            self._count(visit.opened_ms, t.DECIDED_OF_ARRIVED, sign)
+            self._count(at_ms, t.LEFT_WITHIN, sign)
+            if failed:
+                self._count(at_ms, t.FAILED_WITHIN, sign)
 
     def apply_note(self, note: Note, sign: int) -> None:
         """Count a refusal or a transfer when it happened."""
         if note.counter == "bot_contained":
             return
         at = t.TRANSFERRED if note.counter == "transferred" else t.REFUSED
-        for sums in self._sums_at(note.time_ms):
-            sums.counts[at] += sign
+        self._count(note.time_ms, at, sign)
 
     def apply_response(self, response: Response, sign: int) -> None:
         """Count an initial-response event when it happened."""
         at_ms = response.first_asked_ms if self._by_arrival else response.time_ms
-        for sums in self._sums_at(at_ms):
-            sums.counts[t.RESPONSES] += sign
-            if response.within:
-                sums.counts[t.RESPONSES_WITHIN] += sign
+        self._count(at_ms, p.RESPONDED_WITHIN if response.within else p.RESPONDED_LATE, sign)
 
     def apply_reply(self, reply: Reply, sign: int) -> None:
         """Count how long the first human reply took, when it came."""
         took_ms = reply.took_ms
-        key = self._rounding(took_ms)
         at_ms = reply.first_asked_ms if self._by_arrival else reply.time_ms
-        for sums in self._sums_at(at_ms):
-            sums.counts[t.RESPONSE_MS] += sign * took_ms
-            t.bump(sums.responses, key, sign)
-
-
-_APPLY_CLOSED = {
-    ANSWERED: QueueTally._apply_answered,
-    ABANDONED: QueueTally._apply_abandoned,
-    LEFT: QueueTally._apply_left,
-    EXPIRED: QueueTally._apply_expired,
-}
+        self._count(at_ms, p.RESPONSE + EACH * self._rounding(took_ms), sign)
+        if took_ms:
+            self._count(at_ms, t.RESPONSE_MS, sign * took_ms)

@@ -30,6 +30,7 @@ from streams.core.contact import (
 )
 from streams.core.figures import Entry, Live, entry_of, threshold_figures
 from streams.core.formulas import FORMULA_IDS
+from streams.core.panes import add_cell
 from streams.core.partition import FUTURE_MS, Partition
 from streams.core.policy import PolicyBook
 from streams.core.queue_tally import QueueTally
@@ -88,8 +89,9 @@ class _GroupTally(QueueTally):
     buckets_at: Callable[[_GroupTally, int], tuple[Sums, ...]]
     segment: str
 
-    def _sums_at(self, time_ms: int) -> tuple[Sums, ...]:
-        return self.buckets_at(self, time_ms)
+    def _count(self, time_ms: int, cell: int, times: int) -> None:
+        for sums in self.buckets_at(self, time_ms):
+            add_cell(sums, cell, times, self._segment_names)
 
 
 class IntervalReport:

@@ -42,6 +42,7 @@ from streams.core.blocks import GROUPS, Block, Watch, group_of
 from streams.core.calendar import ROLLING_WINDOWS, pane_of
 from streams.core.columns import Packed, Packer, Unpacker
 from streams.core.contact import OPEN, Fact, Life, Note, Reply, Response, Visit
+from streams.core.panes import Pane
 from streams.core.partition import Partition
 from streams.core.policy import Deciding, PolicyBook, VisitPolicy
 from streams.core.policy_change import read_deciding, write_deciding
@@ -198,7 +199,7 @@ class Cutter(Watch):
         self._blocks: dict[int, dict[str, list[LifeRow]]] = {}
         self._changed: set[int] = set()
         self._numbers: list[int] = []
-        self._panes: dict[tuple[int, int], dict[QueueTally, list[tuple[int, Sums]]]] = {}
+        self._panes: dict[tuple[int, int], dict[QueueTally, list[tuple[int, Pane]]]] = {}
         self._days: dict[int, dict[QueueTally, list[tuple[int, Sums]]]] = {}
         self._group: dict[QueueTally, int] = {}
         self._groups: list[list[QueueTally]] = [[] for _ in range(GROUPS)]
@@ -329,7 +330,7 @@ class Cutter(Watch):
         key = (stretch, group % _PANE_GROUPS)
         saved = self._panes.get(key)
         if saved is not None and tally not in saved:
-            saved[tally] = [(number, sums.copy()) for number, sums in self._in(tally, stretch)]
+            saved[tally] = [(number, pane.copy()) for number, pane in self._in(tally, stretch)]
         self._save_days(tally, group)
 
     def panes_go(self, before: int) -> None:
@@ -448,7 +449,7 @@ class Cutter(Watch):
         for every in range(group, GROUPS, _PANE_GROUPS):
             yield from self._groups[every]
 
-    def _in(self, tally: QueueTally, stretch: int) -> list[tuple[int, Sums]]:
+    def _in(self, tally: QueueTally, stretch: int) -> list[tuple[int, Pane]]:
         panes = tally.panes
         numbers = range(stretch * self._stretch, (stretch + 1) * self._stretch)
         return [(number, panes[number]) for number in numbers if number in panes]
@@ -484,7 +485,7 @@ class Cutter(Watch):
     def _days_of(self, group: int) -> object:
         saved = self._days.pop(group)
         found = (
-            _panes_of(tally, saved[tally] if tally in saved else tally.days.items())
+            _days_of(tally, saved[tally] if tally in saved else tally.days.items())
             for tally in self._groups[group]
         )
         return [entry for entry in found if entry[1]]
@@ -719,6 +720,7 @@ class _Reader:
         partition = self._partition
         for name in _SCALARS:
             setattr(partition, name, head["scalars"][name])
+        partition.shown_next_ms = partition.tick_ms
         for name in _COUNTS:
             setattr(partition, name, head["counts"][name])
         partition.events = {_EVENT_NAMES[name]: count for name, count in head["events"].items()}
@@ -733,8 +735,7 @@ class _Reader:
                 partition.tallies[key[0], key[1]].days.update(_sums(days))
             yield
         for name in named.get("panes", ()):
-            for key, panes in self._read(name):
-                partition.tallies[key[0], key[1]].panes.update(_sums(panes))
+            self._panes(self._read(name))
             yield
         yield from self._windows()
         gone: dict[int, bytes] = {}
@@ -780,6 +781,12 @@ class _Reader:
             tally.fed = fed
             tally.segments, tally.thresholds = set(sets[0]), set(sets[1])
         yield
+
+    def _panes(self, body: Packed) -> None:
+        for key, panes in body:
+            tally = self._partition.tallies[key[0], key[1]]
+            for number, sums in _sums(panes):
+                tally.put_pane(number, sums)
 
     def _contacts(self, body: Packed, gone: bytes) -> None:
         partition = self._partition
@@ -1010,13 +1017,7 @@ def _add_what_is_rare(restored: list[Life], unpacker: Unpacker, tables: Sequence
 
 def _new_life(contact: str, values: tuple[Any, ...]) -> Life:
     """A life with what `_life_values` took; one by one, because there are a million of them."""
-    life = Life.__new__(Life)
-    life.contact = contact
-    life.dropped = None
-    life.notes = []
-    life.response = None
-    life.reply = None
-    life._pending = None
+    life = Life(contact)
     (
         life.home,
         life.named_channel,
@@ -1133,8 +1134,12 @@ def _tally(ordinal: int, tally: QueueTally) -> object:
     ]
 
 
-def _panes_of(tally: QueueTally, panes: Iterable[tuple[int, Sums]]) -> Packed:
-    return [(tally.queue, tally.channel), [(number, *_sums_values(sums)) for number, sums in panes]]
+def _panes_of(tally: QueueTally, panes: Iterable[tuple[int, Pane]]) -> Packed:
+    return _days_of(tally, [(number, tally.sums_of(pane)) for number, pane in panes])
+
+
+def _days_of(tally: QueueTally, days: Iterable[tuple[int, Sums]]) -> Packed:
+    return [(tally.queue, tally.channel), [(number, *_sums_values(sums)) for number, sums in days]]
 
 
 def _sums(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, Sums]]:

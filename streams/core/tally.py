@@ -187,44 +187,6 @@ def bump(spread: Spread, key: int, by: int) -> None:
         spread.pop(key, None)
 
 
-class Rolling:
-    """The sum of the panes of one rolling window, moved along with the tick."""
-
-    __slots__ = ("at", "sums", "width")
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.at = -1
-        self.sums = Sums()
-
-    def covers(self, pane: int) -> bool:
-        """Whether the sum, as it stands, includes *pane*."""
-        return self.at - self.width < pane <= self.at
-
-    def forget_before(self, pane: int) -> None:
-        """Begin anew at the next move if panes up to *pane*, soon gone, are in the sum."""
-        if pane > self.at - self.width:
-            self.at = -1
-
-    def move(self, panes: dict[int, Sums], to: int) -> Sums:
-        """The sum of panes in (to - width, to]."""
-        if self.at < 0 or not 0 <= to - self.at < self.width:
-            self.sums = Sums()
-            for pane, sums in panes.items():
-                if to - self.width < pane <= to:
-                    self.sums.add(sums)
-        else:
-            for pane in range(self.at + 1, to + 1):
-                entering = panes.get(pane)
-                if entering is not None:
-                    self.sums.add(entering)
-                leaving = panes.get(pane - self.width)
-                if leaving is not None:
-                    self.sums.add(leaving, -1)
-        self.at = to
-        return self.sums
-
-
 class Histogram:
     """A Prometheus histogram of one outcome or clock: counts per edge and a sum, only rising.
 

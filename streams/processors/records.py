@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from schemas.codec import Decoder, Unreadable
+from schemas.events import Event
 from streams.core.contact import NEVER
 from streams.core.partition import Partition
 from streams.ledger import FALLEN_BACK, NOTHING_MISSED, Missed
@@ -155,15 +156,20 @@ class Records(Sink):
             self.end_gap(tp, batch[0].timestamp)
         accept = partition.accept
         decode = self._decoder(tp.topic).decode
+        decoded: list[tuple[Event, int] | Unreadable] = []
         for record in batch:
-            value = record.value
             try:
-                event, time_ms = decode(value)
+                decoded.append(decode(record.value))
             except Unreadable as unreadable:
+                decoded.append(unreadable)
+        last = decoded[-1]
+        if not isinstance(last, Unreadable):
+            partition.expect(last[1], max([record.timestamp for record in batch]))
+        for record, told in zip(batch, decoded, strict=True):
+            if isinstance(told, Unreadable):
                 partition.arrive(record.timestamp)
-                self._reject(tp, record, unreadable.reason)
-                continue
-            if not accept(event, time_ms, record.timestamp):
+                self._reject(tp, record, told.reason)
+            elif not accept(*told, record.timestamp):
                 self._reject(tp, record, FUTURE)
         partition.advance(min(partition.arrival_ms, partition.latest_ms))
         self._offsets[tp] = batch[-1].offset + 1

@@ -29,7 +29,6 @@ from streams.core.tally import (
     RESPONSES,
     RESPONSES_WITHIN,
     Histogram,
-    Rolling,
     Spread,
     Sums,
     exact,
@@ -88,44 +87,6 @@ def test_sums_of_refusals_alone_are_not_empty() -> None:
     sums.counts[ABANDONED_SHORT] = 1
 
     assert not sums.is_empty()
-
-
-@pytest.mark.parametrize(
-    ("pane", "is_covered"), [(7, False), (8, True), (10, True), (11, False)], ids=str
-)
-def test_a_window_of_three_panes_covers_its_tick_and_the_two_before(
-    pane: int, is_covered: bool
-) -> None:
-    rolling = Rolling(3)
-    sums = rolling.move({pane: some_sums()}, 10)
-
-    assert rolling.covers(pane) is is_covered
-    assert sums.counts[OFFERED] == is_covered
-
-
-_happenings = st.lists(
-    st.tuples(st.sampled_from(("count", "move")), st.integers(0, 30)), min_size=1, max_size=40
-)
-
-
-@given(st.integers(1, 6), _happenings)
-def test_a_window_moved_anywhere_is_the_sum_of_its_panes(
-    width: int, happenings: list[tuple[str, int]]
-) -> None:
-    panes: dict[int, Sums] = {}
-    counted: Counter[int] = Counter()
-    rolling = Rolling(width)
-    rolling.move(panes, 0)
-    for what, pane in happenings:
-        if what == "count":
-            counted[pane] += 1
-            panes.setdefault(pane, Sums()).add(some_sums())
-            if rolling.covers(pane):
-                rolling.sums.add(some_sums())
-        else:
-            sums = rolling.move(panes, pane)
-            expected = sum(counted[number] for number in range(pane - width + 1, pane + 1))
-            assert sums.counts[OFFERED] == sums.waits.get(7_000, 0) == expected
 
 
 @given(st.integers(0, FORTY_DAYS_MS))
@@ -447,13 +408,6 @@ def test_the_ratio_of_responses_is_of_all_that_were_decided_and_of_nothing_else(
     ratios = ratio_figures(sums, Live(), (), by_arrival=False)
 
     assert ratios["initial_response_within_ratio"] == 0.75
-
-
-def test_a_window_moved_on_by_one_pane_loses_its_oldest() -> None:
-    rolling = Rolling(3)
-    panes = {pane: some_sums(offered) for pane, offered in ((8, 1), (9, 2), (10, 4), (11, 8))}
-
-    assert [rolling.move(panes, to).counts[OFFERED] for to in (10, 11, 13)] == [7, 14, 8]
 
 
 def test_a_mean_is_over_all_durations_not_over_the_different_ones() -> None:

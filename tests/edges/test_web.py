@@ -473,6 +473,27 @@ def test_a_screen_that_does_not_read_loses_the_oldest_frames_and_hurts_nobody() 
     assert max(b - a for a, b in pairwise(slow)) > 1
 
 
+def test_another_frame_is_sent_as_soon_as_it_is_there_and_the_same_one_only_later_again() -> None:
+    floor = FakeFloor()
+
+    async def conversation(client: Client) -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        took = []
+        async with listen(client) as response:
+            await read_event(response)
+            for is_new in (True, False):
+                began = loop.time()
+                for _ in range(6):
+                    floor.number += is_new
+                    await read_event(response)
+                took.append(loop.time() - began)
+        return took[0], took[1]
+
+    with_news, without = talk(floor, conversation, frame_every_s=0.6)
+
+    assert with_news < 0.75 * without
+
+
 def test_a_screen_that_takes_nothing_is_cut_off_and_its_place_is_free() -> None:
     floor = FakeFloor()
     floor.document["name"] = "x" * 4_000_000

@@ -147,7 +147,7 @@ class CoreFloor:
                     else:
                         for number, pane in tally.panes.items():
                             if window[0] <= number * self.every_ms < window[1]:
-                                sums.add(pane)
+                                sums.add(tally.sums_of(pane))
         entry = entry_of(
             sums,
             live,

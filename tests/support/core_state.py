@@ -81,7 +81,7 @@ def _tally(tally: QueueTally, partition: Partition) -> dict[str, Any]:
         "rest": (tally.last_event_ms, tally.waiting_past, tally.revision),
         "open": sorted((visit.contact, at_ms) for visit, at_ms in tally.open.items()),
         "awaiting": sorted((life.contact, at_ms) for life, at_ms in tally.awaiting.items()),
-        "panes": {number: sums(each) for number, each in tally.panes.items()},
+        "panes": {number: sums(tally.sums_of(each)) for number, each in tally.panes.items()},
         "days": {start_ms: sums(each) for start_ms, each in tally.days.items()},
         "windows": {name: sums(tally.window(name, pane)) for name in partition.windows},
         "day": sums(tally.day(partition.tick_ms)),

@@ -250,6 +250,7 @@ class FakeFloor:
         self.reason: str | None = None
         self.exposition = b"# TYPE floorwatch_contacts_waiting gauge\n"
         self.frames = 0
+        self.number = 0
         self.past = orjson.dumps(a_history(*self.document["queues"]))
         self.details = a_detail()
         self._started = time.monotonic()
@@ -269,6 +270,9 @@ class FakeFloor:
             "as_of": as_of.replace("+00:00", "Z"),
             "queues": queues,
         }
+
+    def floors(self) -> int:
+        return self.number
 
     def frame(self) -> bytes:
         self.frames += 1

@@ -93,8 +93,8 @@ FAULTS: Final = (
     Fault(
         "tick alignment: restored panes stand one tick later",
         "streams/core/snapshot.py",
-        "partition.tallies[key[0], key[1]].panes.update(_sums(panes))",
-        "partition.tallies[key[0], key[1]].panes.update((n + 1, s) for n, s in _sums(panes))",
+        "tally.put_pane(number, sums)",
+        "tally.put_pane(number + 1, sums)",
         "kill,stop,add,remove",
     ),
 )

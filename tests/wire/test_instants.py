@@ -197,3 +197,4 @@ def test_what_is_remembered_of_earlier_instants_is_bounded(
 
     assert len(instants._minutes) <= 100
     assert len(instants._rests) <= 100
+    assert len(instants._hours) <= 100
