@@ -166,7 +166,11 @@ class QueueTally:
                     histograms[name] = histogram.moved_to(edges_ms)
         if dated and not self.dated:
             self._change_all()
-            for sums in (*self.panes.values(), *self.days.values()):
+            for number, pane in self.panes.items():
+                sums = self.sums_of(pane)
+                sums.tell_thresholds(threshold_ms)
+                self.panes[number] = p.pane_of_sums(sums, self._segment_numbers)
+            for sums in self.days.values():
                 sums.tell_thresholds(threshold_ms)
             if self.counters.get("offered"):
                 self.thresholds.add(threshold_ms)
@@ -174,11 +178,11 @@ class QueueTally:
         if zone != self._zone:
             self._change_all()
             self._zone = zone
-            self._today = Day(0, 0)
-            self.days = {}
+            self._fresh, self._days = {}, {}
+            self._day_starts_ms = self._day_ends_ms = 0
             for number, pane in self.panes.items():
-                day = self._day_of(number * self._every_ms)
-                self.days.setdefault(day.start_ms, t.Sums()).add(pane)
+                starts_ms, _ = day_of(number * self._every_ms, zone)
+                p.add_pane(self._days.setdefault(starts_ms, t.Sums()), pane, self._segment_names)
 
     def _change_all(self) -> None:
         """Every pane and day is about to change."""
