@@ -16,7 +16,7 @@ import pytest
 from deploy.helm.option import rows
 from deploy.helm.options import ROOT as OPTIONS
 from streams.core.policy import BadSetting
-from streams.settings import KEYS, load_settings
+from streams.settings import load_settings
 from tests.support.chart_checks import complaints
 from tests.support.chart_rendering import Rendering
 from tests.support.drawn_values import DEFAULTS, PATHS, drawn, drawn_wrong, merged, written_paths
@@ -134,10 +134,6 @@ def test_all_that_templates_refuse_is_said_at_once() -> None:
         assert said in str(refused.value)
 
 
-@pytest.mark.skipif(
-    not {"kafka", "http", "policy_file"} <= set(KEYS),
-    reason="the settings that the chart writes are on branches of their own",
-)
 def test_the_worker_itself_reads_the_settings_of_every_set(tmp_path: Path) -> None:
     refused = {}
     every_sixth = [drawn(seed) for seed in range(0, DRAWN, 6)]
