@@ -18,6 +18,8 @@ from streams.kafka_settings import KafkaSettings
 from streams.settings import Settings
 
 _OLDEST_TLS: Final = ssl.TLSVersion.TLSv1_2
+SECRETS: Final = frozenset({"username_file", "password_file", "key_password_file"})
+"""Settings whose files hold a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,9 @@ def _readable(key: str, path: Path) -> bytes:
         return path.read_bytes()
     except OSError as unreadable:
         reason = unreadable.strerror or "unreadable"
+        if key in SECRETS:  # somebody may have written the secret itself there
+            problem = f"cannot read the file that it names: {reason}"
+            raise BadSetting(f"kafka.{key}", problem) from None
         raise _unusable(key, path, f"cannot read it: {reason}") from None
 
 

@@ -278,10 +278,15 @@ def _settings(tree: Mapping[str, object]) -> Settings:
 
 
 def _identity_key(plain: object) -> bytes:
-    path = read_value(plain, IDENTITY_KEY_FILE, _path)
+    path: Path | None = read_value(plain, IDENTITY_KEY_FILE, _path)
     if path is None:
         return b""
-    key = _content(path, IDENTITY_KEY_FILE).strip()
+    try:
+        key = path.read_bytes().strip()
+    except OSError as unreadable:  # not its name: somebody may have written the key itself there
+        reason = unreadable.strerror or "unreadable"
+        problem = f"cannot read the file that it names: {reason}"
+        raise BadSetting(IDENTITY_KEY_FILE, problem) from None
     if len(key) < _SHORTEST_KEY:
         problem = f"expected a file with a key of {_SHORTEST_KEY} bytes or more"
         raise BadSetting(IDENTITY_KEY_FILE, problem, value=str(path))

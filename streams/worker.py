@@ -9,7 +9,7 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -34,6 +34,7 @@ from streams.reader import TP
 from streams.rejected import SPARE_BYTES, RejectedRecords
 from streams.settings import Settings
 from streams.snapshots import Snapshots
+from streams.starting import StoppedBefore, aside, unless_stopped
 from streams.state_log import StateLog
 from streams.topic_identity import PartitionsChanged
 from streams.topics import (
@@ -126,18 +127,29 @@ def why_stuck(app: App) -> str | None:
     return None
 
 
+class CannotListen(RuntimeError):
+    """The worker's port cannot be had."""
+
+
 @contextlib.asynccontextmanager
 async def _serving(keeper: FloorKeeper, settings: Settings, door: Door) -> AsyncIterator[None]:
     headers = hardening(settings.http.frame_ancestors)
     app = create_web(keeper, access=door.access, headers=headers, name=settings.name)
-    async with listening(
+    port = listening(
         app,
         settings.host,
         settings.port,
         headers=headers,
         certificate=door.certificate,
         limits=room_for_connections(),
-    ) as addresses:
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            addresses = await stack.enter_async_context(port)
+        except OSError as error:
+            raise CannotListen(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+            ) from error
         log.info("wallboard at %s", ", ".join(addresses))
         yield
 
@@ -177,14 +189,28 @@ async def work(
         TopicMissing: a source topic, or the one for rejected records, is not there.
         NotAllowed: this user has not all rights that a worker needs.
         BrokerUnreachable: no Kafka answers, or it lets nobody in.
+        CannotListen: somebody has the port, or the address is none of this machine's.
         BadSetting: a file of the settings `kafka` cannot be used.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
+    with contextlib.suppress(StoppedBefore):
+        await _work(settings, door, stop, accept_partitions, rebuild)
+
+
+async def _work(
+    settings: Settings,
+    door: Door,
+    stop: asyncio.Event,
+    accept_partitions: int | None,
+    rebuild: bool,
+) -> None:
     kafka, rights = kafka_access(settings), rights_of_worker(settings)
-    await require_rights(kafka, rights)
-    sources = await asyncio.to_thread(require_topics, kafka, settings.topics.in_use())
-    await asyncio.to_thread(ensure_own_topics, settings)
+    await unless_stopped(stop, require_rights(kafka, rights))
+    sources = await unless_stopped(
+        stop, aside(lambda: require_topics(kafka, settings.topics.in_use()))
+    )
+    await unless_stopped(stop, aside(lambda: ensure_own_topics(settings)))
     rejections = RejectedRecords(
         kafka,
         rejected_topic(settings),
@@ -255,11 +281,9 @@ async def work(
     async with _serving(keeper, settings, door):
         beside = [asyncio.create_task(exchange.read())]
         try:
-            if not await _before(stop, exchange.caught_up()):
-                return
+            await unless_stopped(stop, exchange.caught_up(), beside[0])
             await exchange.hand_over(keeper)
-            if not await _before(stop, policy.begin(rebuild=rebuild)):
-                return
+            await unless_stopped(stop, policy.begin(rebuild=rebuild), beside[0])
             adopt(policy.book)
             beside.append(asyncio.create_task(policy.watch(adopt)))
             beside.append(asyncio.create_task(exchange.run(keeper)))
@@ -283,18 +307,6 @@ async def work(
             await exchange.stop()
             await state.stop()
             await rejections.stop()
-
-
-async def _before(stop: asyncio.Event, deed: Coroutine[Any, Any, None]) -> bool:
-    """Whether *deed* is done before *stop* is set; it is given up then."""
-    doing, stopping = asyncio.ensure_future(deed), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    is_done = doing.done()
-    for each in (doing, stopping):
-        each.cancel()
-    if is_done:
-        doing.result()
-    return is_done
 
 
 def run_worker(
@@ -326,7 +338,7 @@ def run_worker(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work(settings, door, accept_partitions=accept_partitions, rebuild=rebuild))
-    except (BrokerUnreachable, NotAllowed, TopicMissing) as error:
+    except (BrokerUnreachable, NotAllowed, TopicMissing, CannotListen) as error:
         log.error("%s", error)  # the operator's fault: one line
         return EXIT_UNREACHABLE
     except PartitionsChanged as error:
@@ -335,9 +347,4 @@ def run_worker(
     except PolicySetAnew as error:
         log.error("%s", error)
         return EXIT_POLICY_SET_ANEW
-    except OSError as error:
-        if error.errno is None:
-            raise
-        log.error("cannot listen on %s:%d (%s)", settings.host, settings.port, error.strerror)
-        return EXIT_UNREACHABLE
     return 0

@@ -295,11 +295,11 @@ def unusable_files(folder: Path, authority: Authority) -> dict[str, tuple[dict[s
     return {
         "missing": (
             {**user, "password_file": str(folder / "none")},
-            "kafka.password_file: {folder}/none: cannot read it: No such file or directory",
+            "kafka.password_file: cannot read the file that it names: No such file or directory",
         ),
         "folder": (
             {**user, "username_file": str(folder)},
-            "kafka.username_file: {folder}: cannot read it: Is a directory",
+            "kafka.username_file: cannot read the file that it names: Is a directory",
         ),
         "empty": (
             {**user, "password_file": at["empty"]},

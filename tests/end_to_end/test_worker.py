@@ -1,6 +1,7 @@
 """A worker from its start to its end, and what it says when it cannot start."""
 
 import socket
+import subprocess
 from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
@@ -13,11 +14,11 @@ from streams.local_kafka import LocalKafka
 from streams.settings import load_settings
 from streams.sources.recorded import Recorded
 from streams.topics import ensure_topics, look, remove_topics
-from tests.support.commands import floorwatch
+from tests.support.commands import COMMAND, floorwatch, surroundings
 from tests.support.oracle import to_text
 from tests.support.perfect import net_counters
 from tests.support.recordings import time_of
-from tests.support.running import Feed, RunningWorker, parsed, settings_file
+from tests.support.running import PATIENCE_S, Feed, RunningWorker, parsed, settings_file
 
 BEGINS_MS: Final = 1_795_514_400_000
 FLOOR: Final = "floorwatch_contacts_offered_total"
@@ -164,3 +165,25 @@ def test_a_port_that_is_taken_is_named(settings: Mapping[str, Any], tmp_path: Pa
     assert code == 3
     assert f"cannot listen on 127.0.0.1:{port} " in said
     assert "address already in use" in said
+
+
+def test_sigterm_is_heard_while_whoever_listens_at_the_address_says_nothing(
+    settings: Mapping[str, Any], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        path = settings_file(
+            tmp_path, {**settings, "bootstrap": f"127.0.0.1:{silent.getsockname()[1]}"}
+        )
+        process = subprocess.Popen(
+            [*COMMAND, "worker", "--settings", str(path)],
+            env=surroundings(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            with silent.accept()[0]:  # it is asking
+                process.terminate()
+                assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
