@@ -47,10 +47,15 @@ def policy_on_disk() -> PanelBuilder:
     """Whether the policy on disk is the one in force."""
     return tile(
         "Policy on disk",
-        "Whether the policy on disk can be read; while it cannot, the last one holds.",
-        Query(largest(m.POLICY_RELOAD_FAILED), "policy"),
+        "Whether the policy on disk is in force. While it cannot be read, the last one holds; a"
+        " change of what decides how visits are counted is refused where it does not say from when.",
+        Query(
+            f"{largest(m.POLICY_RELOAD_FAILED)}"
+            f" + 2 * clamp_max({largest(m.POLICY_CHANGES_REFUSED)}, 1)",
+            "policy",
+        ),
         steps=ANY_IS_WATCH,
-        words={"0": "in force", "1": "UNREADABLE"},
+        words={"0": "in force", "1": "UNREADABLE", "2": "PARTLY REFUSED", "3": "UNREADABLE"},
         no_value="no worker",
     )
 

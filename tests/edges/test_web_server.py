@@ -326,11 +326,10 @@ def test_a_new_certificate_is_taken_without_a_restart_and_a_wrong_one_is_not(
     write(two.certificate, two.key)
     assert taken.reread()
     assert serial() != first
-    assert caplog.messages == [
-        f"http.certificate_file='{certificate}': certificate and key do not belong together; "
-        "the one of before stays",
-        "a new certificate is in use",
-    ]
+    refused, taken_over = caplog.messages
+    assert refused.startswith("http.certificate_file='/")
+    assert refused.endswith(": certificate and key do not belong together; the one of before stays")
+    assert taken_over == "a new certificate is in use"
 
 
 @pytest.mark.parametrize("broken", ["missing", "no PEM", "no key", "another key", "a password"])

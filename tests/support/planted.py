@@ -49,6 +49,12 @@ class Fault:
         path.write_text(code.replace(self.right, self.wrong), encoding="utf-8")
 
 
+_CLAIMED: Final = (
+    "                    await _read_to(consumer, await self._claim(claimed), ledgers, patience)\n"
+    "                    left = [\n"
+    "                        tp\n"
+)
+
 FAULTS: Final = (
     Fault(
         "seek: seven records too far",
@@ -60,11 +66,9 @@ FAULTS: Final = (
         "claim: everybody owns in the same epoch",
         "streams/state_log.py",
         "claimed = {tp: max(ledgers[tp].epoch, epochs[tp]) + 1 for tp in left}\n"
-        "                await _read_to(consumer, await self._claim(claimed), ledgers)\n"
-        "                left = [\n                    tp\n                    for tp in left\n",
-        "claimed = dict.fromkeys(left, 1)\n"
-        "                await _read_to(consumer, await self._claim(claimed), ledgers)\n"
-        "                left = [\n                    tp\n                    for tp in ()\n",
+        + _CLAIMED
+        + "                        for tp in left\n",
+        "claimed = dict.fromkeys(left, 1)\n" + _CLAIMED + "                        for tp in ()\n",
         "freeze,silence,kill,stop",
     ),
     Fault(
