@@ -58,5 +58,5 @@ def _established(cluster: ControlPlane) -> int:
     return sum(
         condition["type"] == "Established" and condition["status"] == "True"
         for kind in cluster.get("default", "crds")
-        for condition in kind.get("status", {}).get("conditions", [])
+        for condition in kind.get("status", {}).get("conditions") or []
     )
