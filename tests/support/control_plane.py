@@ -342,7 +342,7 @@ def _complaint(event: Mapping[str, Any]) -> str | None:
 
 
 def _node(name: str) -> dict[str, Any]:
-    has = {"cpu": "32", "memory": "64Gi", "pods": "110"}
+    has = {"cpu": "32", "memory": "640Gi", "ephemeral-storage": "640Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
