@@ -236,6 +236,7 @@ class ControlPlane:
             *alone,
             f"--service-account-private-key-file={accounts_key}",
             f"--root-ca-file={certificates}/apiserver.crt",
+            "--node-monitor-grace-period=24h",  # a node that is only played is never lost
             # Its kind is deprecated: what it does itself would be in `complaints`.
             "--controllers=*,-endpoints-controller",
         )
