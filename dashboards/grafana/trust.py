@@ -48,7 +48,7 @@ def policy_on_disk() -> PanelBuilder:
     return tile(
         "Policy on disk",
         "Whether the policy on disk is in force. While it cannot be read, the last one holds; a"
-        " change of what decides how visits are counted is refused where it does not say from when.",
+        " change of what decides how visits are counted is refused where it says from no instant.",
         Query(
             f"{largest(m.POLICY_RELOAD_FAILED)}"
             f" + 2 * clamp_max({largest(m.POLICY_CHANGES_REFUSED)}, 1)",

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.admission import admit, each_where
 from tests.support.control_plane import CommandFailed
+from tests.support.drawn_values import drawn
 from tests.support.release import MONITORING, POD_MONITOR, SMALL, Release, merged
 from tests.support.rendered_chart import CHART
 
@@ -22,6 +23,13 @@ INGRESS = {
     }
 }
 EVERYTHING = merged(SMALL, MONITORING, TOPICS, INGRESS)
+
+DRAWN = 20
+OF_ANOTHER_CLUSTER = {
+    "service": {"clusterIP": ""},
+    "scheduling": {"priorityClassName": "", "runtimeClassName": ""},
+    "workers": {"extraVolumeMounts": []},  # of a volume that is drawn or not
+}
 
 Mutation = Callable[[list[dict[str, Any]]], None]
 
@@ -91,6 +99,13 @@ def test_what_an_option_makes_is_admitted(release: Release, values: Path) -> Non
     objects = release.rendered(values)
 
     assert admit(release.cluster, release.namespace, objects) > len(objects)
+
+
+@pytest.mark.parametrize("seed", range(DRAWN))
+def test_whatever_values_allow_is_admitted(release: Release, seed: int) -> None:
+    objects = release.rendered(merged(drawn(seed), OF_ANOTHER_CLUSTER))
+
+    admit(release.cluster, release.namespace, objects)
 
 
 def test_everything_at_once_is_admitted(release: Release, objects: list[dict[str, Any]]) -> None:

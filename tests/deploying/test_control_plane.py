@@ -74,7 +74,6 @@ def test_a_restricted_pod_gets_ready_without_a_container(
         ({"runAsNonRoot": False}, "runAsNonRoot"),
         ({"runAsUser": 0}, "runAsUser=0"),
         ({"seccompProfile": {"type": "Unconfined"}}, "seccompProfile"),
-        ({"privileged": True}, "privileged"),
     ],
 )
 def test_a_lax_pod_is_refused(

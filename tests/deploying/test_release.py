@@ -29,7 +29,8 @@ def everything_named(release: Release) -> list[str]:
     kinds = release.cluster.kubectl(
         *("api-resources", "--namespaced", "--verbs=list", "--output=name")
     ).split()
-    wanted = [kind for kind in kinds if kind not in {"events", "events.events.k8s.io"}]
+    not_kept = {"events", "events.events.k8s.io", "endpoints"}  # the last one is deprecated
+    wanted = [kind for kind in kinds if kind not in not_kept]
     listed = release.cluster.kubectl(
         *("get", ",".join(wanted), f"--namespace={release.namespace}", "--output=name"),
         "--ignore-not-found",
