@@ -40,6 +40,16 @@ CONDITIONS: Final[tuple[Schema, ...]] = (
         for secret in ("caSecret", "certificateSecret")
     ),
     _if(
+        _at("topics.create.existingSecret", _FILLED),
+        {
+            "anyOf": [
+                _is("kafka.securityProtocol", "sasl_plaintext", "sasl_ssl"),
+                _at("kafka.tls.certificateSecret", _FILLED),
+            ]
+        },
+        "topics.create.existingSecret is for SASL, or for kafka.tls.certificateSecret",
+    ),
+    _if(
         {"anyOf": [_is(f"http.tokens.{surface}", True) for surface in ("wall", "api", "metrics")]},
         _at("http.tokens.existingSecret", _FILLED),
         "tokens need http.tokens.existingSecret",

@@ -135,6 +135,11 @@ TOPICS_CREATE: Final = Section(
             pattern=DURATION.removesuffix("$") + "$|^off$",
             examples=["7d", "14d", "off"],
         ),
+        "existingSecret": _secret(
+            "Secret with a Kafka user of its own, under the keys of kafka.sasl, or without SASL "
+            "its certificate under those of kafka.tls; empty for the workers'. Its rights: "
+            "deploy/kafka/ACLS.md."
+        ),
         "backoffLimit": whole("How often it is tried again.", 3, 0, 20),
         "activeDeadlineSeconds": whole("When it is given up.", 300, 10, 86_400),
         "ttlSecondsAfterFinished": whole("When what is left of it is removed.", 3600, 0, 604_800),
@@ -235,6 +240,17 @@ SETTINGS: Final = Section(
                 "examples": [{}, {"pbx-berlin": {"interval": "30s"}}],
             },
         ),
+    },
+)
+
+IDENTITY: Final = Section(
+    text="The secret under which agents are kept (deploy/PRIVACY.md), for the workers alone. "
+    "Another one later counts everything from the topics again.",
+    options={
+        "existingSecret": _secret(
+            "Secret with it, 16 bytes or more; empty makes one of `name`, which hides little."
+        ),
+        "key": _key("Its key.", "identity-key"),
     },
 )
 

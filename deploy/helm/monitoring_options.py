@@ -69,7 +69,8 @@ def _monitor(kind: str, more: str) -> Section:
             "relabelings": _relabelings("Further relabelings of the target."),
             "metricRelabelings": _relabelings("Relabelings of its series."),
             "tlsConfig": of_kubernetes(
-                "How the pod's certificate is checked, with http.tls.",
+                "How the pod's certificate is checked; with http.tls this or `scrapeClass` is "
+                "required. Pods are asked by their address, so it needs a `serverName` of the certificate.",
                 examples=[{"insecureSkipVerify": True}],
             ),
             "scrapeClass": words("Scrape class.", examples=["", "tls"]),

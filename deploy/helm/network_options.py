@@ -79,8 +79,9 @@ INGRESS: Final = Section(
         "className": words("Its class.", examples=["", "nginx"]),
         "labels": texts("Its labels."),
         "annotations": texts(
-            "Its annotations: no buffering and a read timeout over 1m for the live stream, and "
-            "who may come in."
+            "Its annotations: no buffering and a read timeout over 1m for the live stream, who "
+            "may come in, and with http.tls that the pods speak HTTPS, as in ingress-nginx "
+            "nginx.ingress.kubernetes.io/backend-protocol: HTTPS."
         ),
         "hosts": many(
             "Host names and paths.",

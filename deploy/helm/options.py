@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.helm.connection_options import HTTP, IMAGE, KAFKA, SETTINGS, TOPICS
+from deploy.helm.connection_options import HTTP, IDENTITY, IMAGE, KAFKA, SETTINGS, TOPICS
 from deploy.helm.monitoring_options import (
     ALERTMANAGER_CONFIG,
     DASHBOARDS,
@@ -65,6 +65,7 @@ ROOT: Final = Section(
             examples=["", "floor-policy"],
         ),
         "settings": SETTINGS,
+        "identity": IDENTITY,
         "http": HTTP,
         "workers": WORKERS,
         "security": SECURITY,

@@ -395,6 +395,26 @@ MUTANTS: Final = (
     Mutant(
         "the hook after the workers", _HOOK, "pre-install,pre-upgrade", "post-install,post-upgrade"
     ),
+    Mutant(
+        "the hook as the workers' user",
+        _HOOK,
+        '"floorwatch.secretSources" (list . $create.existingSecret)',
+        '"floorwatch.secretSources" (list . "")',
+    ),
+    Mutant(
+        "the test with the workers' secrets", _POD, 'if eq (last .) "worker" -}}', "if true -}}"
+    ),
+    Mutant(
+        "an identity key that nobody reads",
+        _SETTINGS,
+        "if .Values.identity.existingSecret",
+        "if false",
+    ),
+    Mutant(
+        "an identity key that is not there",
+        _POD,
+        '{{- include "floorwatch.identitySource" $root -}}\n',
+    ),
     Mutant("a test that tests nothing", _CHECK, "- check\n", "- worker\n"),
     Mutant(
         "a test of another worker",

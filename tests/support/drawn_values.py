@@ -84,6 +84,10 @@ def contradicts(values: Mapping[str, Any]) -> bool:
             and (
                 int(monitor["scrapeTimeout"][:-1]) > int(monitor["interval"][:-1])
                 or (values["http"]["tokens"]["metrics"] and monitor["namespace"])
+                or (
+                    values["http"]["tls"]["existingSecret"]
+                    and not (monitor["tlsConfig"] or monitor["scrapeClass"])
+                )
             )
             for monitor in monitors
         )
@@ -97,6 +101,9 @@ def _agree(values: dict[str, Any], chance: Random) -> None:
     tls = values["kafka"].get("tls", {})
     if tls.get("caSecret") or tls.get("certificateSecret"):
         values["kafka"]["securityProtocol"] = "ssl"
+    if values.get("topics", {}).get("create", {}).get("existingSecret"):
+        values["kafka"]["securityProtocol"] = "sasl_ssl"
+        values["kafka"].setdefault("sasl", {})["existingSecret"] = "kafka-user"
     tokens = values.get("http", {}).get("tokens", {})
     if any(tokens.get(surface) for surface in ("wall", "api", "metrics")):
         tokens["existingSecret"] = "tokens"

@@ -11,6 +11,7 @@ from tests.support import pod_security
 from tests.support.chart_rendering import MARK, Rendering, environment, selects
 from tests.support.kubernetes_yaml import Object
 
+_USER: Final = ("username", "password")
 ON_THE_WAY_S: Final = 10
 """How long a worker takes to stop when it is told to."""
 
@@ -127,8 +128,53 @@ def check_volumes(rendering: Rendering) -> Iterator[str]:
         for where in (variables["FLOORWATCH_SETTINGS"], *_named_files(settings)):
             if where not in there:
                 yield f"{component}: {where} is not among {sorted(there)}"
+        given = _secret_items(pod["spec"]["volumes"])
+        if given != (wanted := _wanted_secrets(rendering.values, component)):
+            yield f"{component}: of secrets it has {sorted(given)}, not {sorted(wanted)}"
         if "secrets" in volumes and volumes["secrets"]["projected"]["defaultMode"] != 0o440:
             yield f"{component}: secrets can be read by others"
+
+
+def _secret_items(volumes: list[Object]) -> set[tuple[str, str, str]]:
+    """Secret, its key and its file, of all that *volumes* bring."""
+    return {
+        (source["secret"]["name"], item["key"], item["path"])
+        for volume in _own(volumes)
+        for source in volume.get("projected", {}).get("sources", [])
+        for item in source["secret"]["items"]
+    }
+
+
+def _wanted_secrets(values: Mapping[str, Any], component: str) -> set[tuple[str, str, str]]:
+    """What *component* needs of the secrets, and nothing else."""
+    kafka, http = values["kafka"], values["http"]
+    other = values["topics"]["create"]["existingSecret"] if component == "topics" else ""
+    has_user = kafka["securityProtocol"].startswith("sasl")
+    wanted = set()
+    if has_user:
+        secret = other or kafka["sasl"]["existingSecret"]
+        wanted |= {(secret, kafka["sasl"][f"{key}Key"], f"kafka-{key}") for key in _USER}
+    tls, own = kafka["tls"], kafka["tls"]["certificateSecret"]
+    wanted.add((tls["caSecret"], tls["caKey"], "kafka-ca.crt"))
+    secret = own if has_user or not own else other or own
+    wanted.add((secret, tls["certificateKey"], "kafka-tls.crt"))
+    wanted.add((secret, tls["keyKey"], "kafka-tls.key"))
+    if tls["keyPasswordKey"]:
+        wanted.add((secret, tls["keyPasswordKey"], "kafka-tls.password"))
+    if component != "topics":
+        tokens, secret = http["tokens"], http["tls"]["existingSecret"]
+        surfaces = ["metrics"] if component == "test" else ["wall", "api", "metrics"]
+        wanted |= {
+            (tokens["existingSecret"], tokens[f"{each}Key"], f"{each}-token")
+            for each in surfaces
+            if tokens[each]
+        }
+        wanted.add((secret, http["tls"]["certificateKey"], "http-tls.crt"))
+        if component == "worker":
+            wanted.add((secret, http["tls"]["keyKey"], "http-tls.key"))
+            identity = values["identity"]
+            wanted.add((identity["existingSecret"], identity["key"], "identity-key"))
+    return {each for each in wanted if each[0]}
 
 
 def _own(parts: list[Object]) -> list[Object]:
@@ -200,6 +246,8 @@ def check_settings(rendering: Rendering) -> Iterator[str]:
     for key, value in wanted.items():
         if settings.get(key) != value:
             yield f"{key} is {settings.get(key)}, not {value}"
+    if bool(values["identity"]["existingSecret"]) != ("identity_key_file" in settings):
+        yield "identity_key_file"
     protocol = settings.get("kafka", {}).get("security_protocol", "plaintext")
     if protocol != values["kafka"]["securityProtocol"]:
         yield f"security_protocol is {protocol}"

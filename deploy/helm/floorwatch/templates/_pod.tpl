@@ -77,12 +77,15 @@ securityContext:
 dnsPolicy: {{ $scheduling.dnsPolicy }}
 {{- end -}}
 
-{{/* The secrets that the settings name, as items of one projected volume. */}}
+{{/* What Kafka is reached with, as items of one projected volume; (list . SECRET), where SECRET says who it is in place
+of the workers' own. */}}
 {{- define "floorwatch.secretSources" -}}
-{{- $kafka := .Values.kafka -}}
-{{- if hasPrefix "sasl" $kafka.securityProtocol }}
+{{- $kafka := (first .).Values.kafka -}}
+{{- $other := last . -}}
+{{- $sasl := hasPrefix "sasl" $kafka.securityProtocol -}}
+{{- if $sasl }}
 - secret:
-    name: {{ $kafka.sasl.existingSecret }}
+    name: {{ $other | default $kafka.sasl.existingSecret }}
     items:
       - {key: {{ $kafka.sasl.usernameKey | quote }}, path: kafka-username}
       - {key: {{ $kafka.sasl.passwordKey | quote }}, path: kafka-password}
@@ -95,7 +98,7 @@ dnsPolicy: {{ $scheduling.dnsPolicy }}
 {{- end }}
 {{- with $kafka.tls.certificateSecret }}
 - secret:
-    name: {{ . }}
+    name: {{ ternary . ($other | default .) $sasl }}
     items:
       - {key: {{ $kafka.tls.certificateKey | quote }}, path: kafka-tls.crt}
       - {key: {{ $kafka.tls.keyKey | quote }}, path: kafka-tls.key}
@@ -128,20 +131,63 @@ dnsPolicy: {{ $scheduling.dnsPolicy }}
 {{- end }}
 {{- end -}}
 
+{{- define "floorwatch.identitySource" -}}
+{{- with .Values.identity }}
+{{- if .existingSecret }}
+- secret:
+    name: {{ .existingSecret }}
+    items:
+      - {key: {{ .key | quote }}, path: identity-key}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Of the secrets of a worker, what somebody needs who asks it. */}}
+{{- define "floorwatch.askingSources" -}}
+{{- with .Values.http.tokens }}
+{{- if .metrics }}
+- secret:
+    name: {{ .existingSecret }}
+    items:
+      - {key: {{ .metricsKey | quote }}, path: metrics-token}
+{{- end }}
+{{- end }}
+{{- with .Values.http.tls }}
+{{- if .existingSecret }}
+- secret:
+    name: {{ .existingSecret }}
+    items:
+      - {key: {{ .certificateKey | quote }}, path: http-tls.crt}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The sources of the secrets of a component that reads the policy; (list . COMPONENT). */}}
+{{- define "floorwatch.sources" -}}
+{{- $root := first . -}}
+{{- include "floorwatch.secretSources" (list $root "") -}}
+{{- if eq (last .) "worker" -}}
+{{- include "floorwatch.httpSecretSources" $root -}}
+{{- include "floorwatch.identitySource" $root -}}
+{{- else -}}
+{{- include "floorwatch.askingSources" $root -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "floorwatch.policyName" -}}
 {{- .Values.existingPolicy | default (printf "%s-policy" (include "floorwatch.fullname" .)) -}}
 {{- end -}}
 
-{{/* Volumes of worker and test; the hook that creates topics has its own settings and no policy. */}}
+{{/* Volumes of worker and test, each with its own settings and secrets; (list . COMPONENT). */}}
 {{- define "floorwatch.volumes" -}}
+{{- $root := first . -}}
 - name: settings
   configMap:
-    name: {{ include "floorwatch.fullname" . }}-settings
+    name: {{ include "floorwatch.fullname" $root }}-{{ ternary "settings" "test" (eq (last .) "worker") }}
 - name: policy
   configMap:
-    name: {{ include "floorwatch.policyName" . }}
-{{- $sources := printf "%s%s" (include "floorwatch.secretSources" .) (include "floorwatch.httpSecretSources" .) | trim }}
-{{- with $sources }}
+    name: {{ include "floorwatch.policyName" $root }}
+{{- with include "floorwatch.sources" . | trim }}
 - name: secrets
   projected:
     defaultMode: 0440
@@ -150,14 +196,14 @@ dnsPolicy: {{ $scheduling.dnsPolicy }}
 {{- end }}
 - name: tmp
   emptyDir:
-    sizeLimit: {{ .Values.workers.tmpSizeLimit }}
+    sizeLimit: {{ $root.Values.workers.tmpSizeLimit }}
 {{- end -}}
 
 {{- define "floorwatch.volumeMounts" -}}
 - {name: settings, mountPath: /etc/floorwatch/settings, readOnly: true}
 - {name: policy, mountPath: /etc/floorwatch/policy, readOnly: true}
-{{- if printf "%s%s" (include "floorwatch.secretSources" .) (include "floorwatch.httpSecretSources" .) | trim }}
-- {name: secrets, mountPath: {{ include "floorwatch.secretFolder" . }}, readOnly: true}
+{{- if include "floorwatch.sources" . | trim }}
+- {name: secrets, mountPath: {{ include "floorwatch.secretFolder" (first .) }}, readOnly: true}
 {{- end }}
 - {name: tmp, mountPath: /tmp}
 {{- end -}}

@@ -32,6 +32,14 @@
 {{- toYaml $connection -}}
 {{- end -}}
 
+{{/* Those of who asks a worker: nothing of its door, nor of whom it knows under which key. */}}
+{{- define "floorwatch.testSettings" -}}
+{{- $policy := dict "policy_file" (include "floorwatch.policyFile" .) -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.settings) $policy (include "floorwatch.connection" . | fromYaml)) -}}
+{{- end -}}
+
+{{- define "floorwatch.policyFile" -}}/etc/floorwatch/policy/policy.yaml{{- end -}}
+
 {{- define "floorwatch.settings" -}}
 {{- $secrets := include "floorwatch.secretFolder" . -}}
 {{- $tokens := .Values.http.tokens -}}
@@ -52,7 +60,10 @@
   "host" .Values.http.host
   "port" 6066
   "http" $http
-  "policy_file" "/etc/floorwatch/policy/policy.yaml" -}}
+  "policy_file" (include "floorwatch.policyFile" .) -}}
+{{- if .Values.identity.existingSecret -}}
+{{- $_ := set $settings "identity_key_file" (printf "%s/identity-key" $secrets) -}}
+{{- end -}}
 {{- $connection := include "floorwatch.connection" . | fromYaml -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.settings) $settings $connection) -}}
 {{- end -}}

@@ -27,6 +27,9 @@
 {{- if gt (trimSuffix "s" $monitor.scrapeTimeout | int) (trimSuffix "s" $monitor.interval | int) -}}
 {{- $wrong = append $wrong (printf "%s.scrapeTimeout: longer than the interval, which Prometheus refuses" $name) -}}
 {{- end -}}
+{{- if and $.Values.http.tls.existingSecret (not $monitor.tlsConfig) (not $monitor.scrapeClass) -}}
+{{- $wrong = append $wrong (printf "%s.tlsConfig: with http.tls, say how the pods' certificate is checked, for example {ca: {secret: {name: wall-tls, key: ca.crt}}, serverName: NAME_IN_IT}, or {insecureSkipVerify: true} to check nothing; or name a scrapeClass" $name) -}}
+{{- end -}}
 {{- if and $.Values.http.tokens.metrics $monitor.namespace (ne $monitor.namespace (include "floorwatch.namespace" $)) -}}
 {{- $wrong = append $wrong (printf "%s.namespace: the token of /metrics is in the namespace of the release, where the monitor has to be too" $name) -}}
 {{- end -}}
