@@ -82,6 +82,7 @@ _TIME_PASSES_EVERY: Final = 1_000
 Examples:
   floorwatch check --settings floorwatch.yaml
   floorwatch check --worker http://127.0.0.1:6066
+  floorwatch check --offline --settings floorwatch.yaml
   floorwatch check recorded.jsonl.gz
   floorwatch check --source-format asterisk-queue-log --tz Europe/Madrid queue_log
 
@@ -95,6 +96,7 @@ setting, 130 interrupted.""",
 )
 @click.option("--tz", "zone", type=ZONE, default="UTC", help="Zone of times without offset.")
 @click.option("--state", is_flag=True, help="Say what is kept of each partition, too.")
+@click.option("--offline", is_flag=True, help="The settings and their policy alone; ask nobody.")
 @click.option(
     "--worker",
     "worker_url",
@@ -120,6 +122,7 @@ def check_command(
     source_format: SourceFormat,
     zone: tzinfo,
     state: bool,
+    offline: bool,
     worker_url: str | None,
     worker_token_file: Path | None,
     worker_certificate: Path | None,
@@ -139,7 +142,7 @@ def check_command(
         click.echo(contents.table())
         findings = contents.findings()
     else:
-        findings = installation(settings_file, bootstrap, state=state)
+        findings = installation(settings_file, bootstrap, state=state, offline=offline)
         if worker_url is not None:
             worker = WorkerAddress(worker_url, worker_token_file, worker_certificate)
             findings = chain(findings, (Finding(*said) for said in asked(worker)))
@@ -157,11 +160,15 @@ def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
         ("bootstrap", "--bootstrap"),
         ("state", "--state"),
         ("worker_url", "--worker"),
+        ("offline", "--offline"),
     ):
         if files and name in written:
             raise click.UsageError(
                 f"FILE and {option}: recorded events or an installation; name one"
             )
+    for name, option in (("state", "--state"), ("worker_url", "--worker")):
+        if {"offline", name} <= written:
+            raise click.UsageError(f"--offline and {option}: one asks nobody; leave one out")
     for name, option in (("source_format", "--source-format"), ("zone", "--tz")):
         if not files and name in written:
             raise click.UsageError(f"{option} is of recorded events: name a FILE of them")
@@ -177,9 +184,16 @@ def _refuse_what_would_change_nothing(files: Sequence[str]) -> None:
 
 
 def installation(
-    settings_file: Path | None, bootstrap: str | None, *, state: bool = False
+    settings_file: Path | None,
+    bootstrap: str | None,
+    *,
+    state: bool = False,
+    offline: bool = False,
 ) -> Iterator[Finding]:
-    """What there is to say about the settings, the broker, each topic and maybe what is kept."""
+    """What there is to say about the settings, the broker, each topic and maybe what is kept.
+
+    With *offline* of the settings alone, and nobody is asked.
+    """
     try:
         settings = settings_of(settings_file, bootstrap)
     except BadSetting as wrong:
@@ -187,6 +201,8 @@ def installation(
         return
     queues = len({queue for queue, _ in settings.policy.known()})
     yield Finding("ok", f"settings: {queues} queues named, clock {settings.clock}")
+    if offline:
+        return
     names = settings.topics.in_use()
     try:
         kafka = kafka_access(settings)

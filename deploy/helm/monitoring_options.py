@@ -70,7 +70,7 @@ def _monitor(kind: str, more: str) -> Section:
             "metricRelabelings": _relabelings("Relabelings of its series."),
             "tlsConfig": of_kubernetes(
                 "How the pod's certificate is checked; with http.tls this or `scrapeClass` is "
-                "required. Pods are asked by their address, so it needs a `serverName` of the certificate.",
+                "required. Pods are asked by their address, so name a `serverName` of it.",
                 examples=[{"insecureSkipVerify": True}],
             ),
             "scrapeClass": words("Scrape class.", examples=["", "tls"]),
@@ -216,6 +216,24 @@ ALERTMANAGER_CONFIG: Final = Section(
                 "watchdog": _receiver("Who notices that nothing comes any more."),
                 "boards": _receiver("Warnings of the floor, which the boards show anyway."),
             },
+        ),
+    },
+)
+
+PRECHECK: Final = Section(
+    text="A Job before install and upgrade in which floorwatch reads settings and policy and asks "
+    "nobody: where they are wrong, Helm stops and changes nothing. `existingPolicy` is not read.",
+    options={
+        "enabled": flag("Run it.", True),
+        "activeDeadlineSeconds": whole("When it is given up.", 300, 10, 86_400),
+        "ttlSecondsAfterFinished": whole("When what is left of it is removed.", 3600, 0, 604_800),
+        "resources": of_kubernetes(
+            "Its resources.",
+            {
+                "requests": {"cpu": "50m", "memory": "128Mi"},
+                "limits": {"cpu": "1", "memory": "256Mi"},
+            },
+            examples=[{"limits": {"memory": "1Gi"}}],
         ),
     },
 )

@@ -13,6 +13,7 @@ from deploy.helm.monitoring_options import (
     ALERTMANAGER_CONFIG,
     DASHBOARDS,
     POD_MONITOR,
+    PRECHECK,
     PROMETHEUS_RULE,
     SERVICE_MONITOR,
     TEST,
@@ -81,6 +82,7 @@ ROOT: Final = Section(
         "prometheusRule": PROMETHEUS_RULE,
         "dashboards": DASHBOARDS,
         "alertmanagerConfig": ALERTMANAGER_CONFIG,
+        "precheck": PRECHECK,
         "test": TEST,
         "extraDeploy": Option(
             text="Further objects, as mappings or as templates.",

@@ -15,7 +15,12 @@ from tests.support.rendered_chart import CHART, rendered_text
 
 CHECKOV: Final = ROOT / ".venv-checkov" / "bin" / "checkov"
 
-ALL: Final = ("floor-floorwatch", "floor-floorwatch-check", "floor-floorwatch-topics")
+ALL: Final = (
+    "floor-floorwatch",
+    "floor-floorwatch-check",
+    "floor-floorwatch-topics",
+    "floor-floorwatch-precheck",
+)
 ACCEPTED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "CKV_K8S_8": (ALL[1:2], "a pod that asks once and ends has no life to probe"),
     "CKV_K8S_9": (ALL[1:2], "nor is it ever ready for anything"),

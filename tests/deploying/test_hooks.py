@@ -18,7 +18,8 @@ def test_topics_are_created_before_the_workers(release: Release) -> None:
         for each in release.cluster.requests(release.namespace)
         if each in {"patch jobs", "patch statefulsets"}
     ]
-    assert made == ["patch jobs", "patch statefulsets"]
+    # The first one reads settings and policy.
+    assert made == ["patch jobs", "patch jobs", "patch statefulsets"]
     assert release.objects("jobs") == []  # it did its work, and nothing is left of it
     assert len(release.workers()) == 2
 
@@ -37,7 +38,8 @@ def test_an_upgrade_runs_the_job_again(release: Release) -> None:
 
     release.upgrade(merged(SMALL, TOPICS, ALONE))
 
-    assert release.cluster.requests(release.namespace).count("patch jobs") == 2
+    # Each time the one that reads settings and policy, too.
+    assert release.cluster.requests(release.namespace).count("patch jobs") == 4
 
 
 def test_helm_test_passes_when_its_pod_does(release: Release) -> None:

@@ -64,8 +64,13 @@ def mounted(objects: list[dict[str, Any]], pod: dict[str, Any], folder: Path) ->
     return {each["name"]: moved(each["value"]) for each in container["env"] if "value" in each}
 
 
-def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    [found] = [each for each in objects if each["kind"] == kind]
+def of_kind(objects: list[dict[str, Any]], kind: str, ending: str = "") -> dict[str, Any]:
+    """The one object of *kind* whose name ends with *ending*."""
+    [found] = [
+        each
+        for each in objects
+        if each["kind"] == kind and each["metadata"]["name"].endswith(ending)
+    ]
     return found
 
 
@@ -85,12 +90,26 @@ async def partitions_of(bootstrap: str) -> set[tuple[str, int]]:
         await admin.close()
 
 
+@pytest.mark.parametrize(("threshold", "code"), [("119m", 0), ("3h", 1)])
+def test_the_job_before_an_upgrade_stops_at_a_policy_that_contradicts_itself(
+    threshold: str, code: int, tmp_path: Path
+) -> None:
+    policy = {"queues": {"sales": {"threshold": threshold}}}
+    objects = rendered({"kafka": {"bootstrap": "127.0.0.1:9"}, "policy": policy})
+    job = of_kind(objects, "Job", "-precheck")["spec"]["template"]["spec"]
+
+    done = run_of(job, mounted(objects, job, tmp_path))
+
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("expected more than its threshold" in done.stdout) == bool(code)
+
+
 def test_the_jobs_own_command_creates_the_topics_of_the_values(
     kafka: LocalKafka, tmp_path: Path
 ) -> None:
     named = {"calls": "berlin-calls", "chats": "off", "queues": "berlin-queues"}
     objects = rendered(merged(TOPICS, {"kafka": {"bootstrap": kafka.bootstrap}, "topics": named}))
-    job = of_kind(objects, "Job")["spec"]["template"]["spec"]
+    job = of_kind(objects, "Job", "-topics")["spec"]["template"]["spec"]
 
     done = run_of(job, mounted(objects, job, tmp_path))
 
@@ -106,7 +125,7 @@ def test_helm_tests_own_command_tells_a_running_installation_from_one_that_is_no
 ) -> None:
     values = merged(TOPICS, {"kafka": {"bootstrap": kafka.bootstrap}})
     objects = rendered(values)
-    job = of_kind(objects, "Job")["spec"]["template"]["spec"]
+    job = of_kind(objects, "Job", "-topics")["spec"]["template"]["spec"]
     worker = of_kind(objects, "StatefulSet")["spec"]["template"]["spec"]
     test = of_kind(objects, "Pod")["spec"]
     created = run_of(job, mounted(objects, job, tmp_path / "job"))

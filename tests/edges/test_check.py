@@ -229,6 +229,29 @@ def test_a_wrong_setting_fails_before_any_broker_is_asked(monkeypatch: pytest.Mo
     assert only.startswith("FAIL  settings: FLOORWATCH_TICK: tick='7s': expected")
 
 
+@pytest.mark.parametrize(("threshold", "level", "code"), [("119m", "ok  ", 0), ("3h", "FAIL", 1)])
+def test_offline_the_policy_is_judged_and_no_broker_asked(
+    threshold: str, level: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"queues: {{sales: {{threshold: {threshold}}}}}", encoding="utf-8")
+    monkeypatch.setenv("FLOORWATCH_POLICY_FILE", str(policy))
+
+    checked = CliRunner().invoke(main, ["check", "--offline", "--bootstrap", "127.0.0.1:9"])
+
+    (only,) = checked.stdout.splitlines()
+    assert only.startswith(f"{level}  settings: ")
+    assert checked.exit_code == code
+
+
+@pytest.mark.parametrize("asks", [["--state"], ["--worker", "http://127.0.0.1:1"], [__file__]])
+def test_offline_goes_with_nothing_that_asks_or_reads(asks: list[str]) -> None:
+    checked = CliRunner().invoke(main, ["check", "--offline", *asks])
+
+    assert checked.exit_code == 2
+    assert "--offline" in checked.stderr
+
+
 def test_a_broker_that_does_not_answer_fails() -> None:
     checked = CliRunner().invoke(main, ["check", "--bootstrap", "127.0.0.1:9"])
 

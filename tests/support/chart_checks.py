@@ -31,7 +31,7 @@ def check_schemas(rendering: Rendering) -> Iterator[str]:
 
 def check_topics(rendering: Rendering) -> Iterator[str]:
     create = rendering.values["topics"]["create"]
-    jobs = rendering.all("Job")
+    jobs = rendering.jobs("topics")
     if len(jobs) != create["enabled"]:
         yield f"{len(jobs)} jobs"
     for job in jobs:
@@ -52,6 +52,36 @@ def check_topics(rendering: Rendering) -> Iterator[str]:
         _, own = rendering.settings("topics")
         if own != {key: worker[key] for key in own} or not {"bootstrap", "name"} <= own.keys():
             yield "it would make the topics of another installation"
+
+
+def check_precheck(rendering: Rendering) -> Iterator[str]:
+    values = rendering.values
+    jobs = rendering.jobs("precheck")
+    if len(jobs) != values["precheck"]["enabled"]:
+        yield f"{len(jobs)} jobs"
+    if len(jobs) + values["topics"]["create"]["enabled"] != len(rendering.all("Job")):
+        yield "a job that nobody wanted"
+    for job in jobs:
+        if rendering.container("precheck")["args"] != ["check", "--offline"]:
+            yield f"it runs {rendering.container('precheck')['args']}"
+        if job["spec"]["template"]["spec"]["restartPolicy"] != "Never":
+            yield "restartPolicy"
+        _, worker = rendering.settings("worker")
+        _, own = rendering.settings("precheck")
+        if own != {key: worker[key] for key in own} or not values["settings"].keys() <= own.keys():
+            yield "it reads other settings than the workers"
+        if values["existingPolicy"]:
+            continue
+        of_hook, of_workers = (
+            rendering.named("ConfigMap", f"{rendering.fullname}-{name}")
+            for name in ("precheck", "policy")
+        )
+        assert of_hook is not None
+        assert of_workers is not None
+        if of_hook["data"]["policy.yaml"] != of_workers["data"]["policy.yaml"]:
+            yield "it reads another policy than the workers"
+        if own["policy_file"] != worker["policy_file"]:
+            yield "it reads no policy"
 
 
 def check_test(rendering: Rendering) -> Iterator[str]:
@@ -92,6 +122,7 @@ CHECKS: Final[tuple[Callable[[Rendering], Iterator[str]], ...]] = (
     network_checks.check_network,
     monitoring_checks.check_monitors,
     check_topics,
+    check_precheck,
     check_test,
     monitoring_checks.check_marks,
     monitoring_checks.check_rules,

@@ -41,6 +41,7 @@ _EGRESS: Final = "templates/_network.tpl"
 _SETTINGS: Final = "templates/_settings.tpl"
 _MONITOR: Final = "templates/_monitor.tpl"
 _HOOK: Final = "templates/topics-hook.yaml"
+_PRECHECK: Final = "templates/precheck-hook.yaml"
 _CHECK: Final = "templates/tests/check.yaml"
 _NAMES: Final = "templates/_names.tpl"
 _RULES: Final = "templates/prometheusrule.yaml"
@@ -414,6 +415,31 @@ MUTANTS: Final = (
         "an identity key that is not there",
         _POD,
         '{{- include "floorwatch.identitySource" $root -}}\n',
+    ),
+    Mutant("a check that asks somebody", _PRECHECK, "[check, --offline]", "[check]"),
+    Mutant(
+        "a check of another policy",
+        _PRECHECK,
+        "toYaml .Values.policy | nindent 4",
+        'toYaml (omit .Values.policy "queues") | nindent 4',
+    ),
+    Mutant(
+        "a check of no policy",
+        _PRECHECK,
+        '(ternary "policy_file" ""',
+        '"policy_file" (ternary "" ""',
+    ),
+    Mutant(
+        "the check after the upgrade",
+        _PRECHECK,
+        "pre-install,pre-upgrade",
+        "post-install,post-upgrade",
+    ),
+    Mutant(
+        "the check may ask",
+        _PRECHECK,
+        "policyTypes: [Ingress, Egress]",
+        "policyTypes: [Ingress, Egress]\n  egress: [{}]",
     ),
     Mutant("a test that tests nothing", _CHECK, "- check\n", "- worker\n"),
     Mutant(

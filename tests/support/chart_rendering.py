@@ -13,7 +13,12 @@ from tests.support.rendered_chart import NAMESPACE, RELEASE
 
 MARK: Final = "app.kubernetes.io/"
 COMPONENTS: Final = {"StatefulSet": "worker", "Job": "topics", "Pod": "test"}
-CONTAINERS: Final = {"worker": "worker", "topics": "topics", "test": "check"}
+CONTAINERS: Final = {
+    "worker": "worker",
+    "topics": "topics",
+    "test": "check",
+    "precheck": "precheck",
+}
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,18 @@ class Rendering:
     def pods(self) -> dict[str, Object]:
         """By component, what pods are made of: metadata and spec."""
         found = {}
-        for kind, component in COMPONENTS.items():
+        for kind, usual in COMPONENTS.items():
             for each in self.all(kind):
-                found[component] = each if kind == "Pod" else each["spec"]["template"]
+                is_precheck = each["metadata"]["name"].endswith("-precheck")
+                found["precheck" if is_precheck else usual] = (
+                    each if kind == "Pod" else each["spec"]["template"]
+                )
         return found
+
+    def jobs(self, component: str) -> list[Object]:
+        """The Jobs of *component*, of which there is at most one."""
+        name = f"{self.fullname}-{component}"
+        return [each for each in self.all("Job") if each["metadata"]["name"] == name]
 
     def container(self, component: str) -> Object:
         """The container of the pods of *component*."""

@@ -72,6 +72,8 @@ def check_network(rendering: Rendering) -> Iterator[str]:  # noqa: PLR0912 # one
         yield f"policies for {sorted(by_component)} of {sorted(rendering.pods)}"
         return
     kafka = {int(each) for each in _PORT.findall(rendering.values["kafka"]["bootstrap"])}
+    if by_component.pop("precheck", {}).keys() & {"egress", "ingress"}:
+        yield "who asks nobody may"
     for component, spec in by_component.items():
         allowed = {
             (each.get("protocol", "TCP"), each["port"])

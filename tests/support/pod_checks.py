@@ -147,6 +147,8 @@ def _secret_items(volumes: list[Object]) -> set[tuple[str, str, str]]:
 
 def _wanted_secrets(values: Mapping[str, Any], component: str) -> set[tuple[str, str, str]]:
     """What *component* needs of the secrets, and nothing else."""
+    if component == "precheck":
+        return set()
     kafka, http = values["kafka"], values["http"]
     other = values["topics"]["create"]["existingSecret"] if component == "topics" else ""
     has_user = kafka["securityProtocol"].startswith("sasl")
@@ -212,9 +214,9 @@ def _files(rendering: Rendering, component: str) -> Iterator[str]:
 
 def _hook_has_what_it_needs(rendering: Rendering, component: str, held: Object) -> None:
     """What a hook reads is made before it; a pod of the release waits for nothing."""
-    if component != "topics":
+    if component not in {"topics", "precheck"}:
         return
-    [job] = rendering.all("Job")
+    [job] = rendering.jobs(component)
     mine, its = (each["metadata"]["annotations"] for each in (job, held))
     assert set(mine["helm.sh/hook"].split(",")) == {"pre-install", "pre-upgrade"}
     assert its["helm.sh/hook"] == mine["helm.sh/hook"], "the ConfigMap comes after the hook"
