@@ -7,8 +7,8 @@ PYTEST := $(BIN)/python -m pytest
 # Each file whole in one of two processes: most of what the heavy ones do is to wait.
 PARALLEL := --numprocesses 2 --dist loadfile
 UV_VERSION := 0.13.9
-# Programs that are built once; a Kubernetes takes longest, and only one lane needs it.
-CLUSTER_PROGRAMS := etcd kubernetes kwok prometheus-operator
+# Programs that are built once; a Kubernetes takes longest, and only tests/deploying needs these.
+CLUSTER_PROGRAMS := compose etcd helm kubernetes kwok prometheus-operator
 PROGRAMS := $(filter-out $(CLUSTER_PROGRAMS),$(notdir $(wildcard requirements/go/*)))
 
 # Universal: one lock for every platform and Python from 3.11 on. It names hashes, never addresses.
@@ -26,7 +26,7 @@ help: ## this list
 demo: $(VENV)/.demo ## a whole contact centre live on this machine; ARGS='--bootstrap HOST:PORT'
 	@$(BIN)/floorwatch demo $(ARGS)
 
-test: lint chromium programs drawing-page ## lint, types, import rules and all tests: what CI runs
+test: lint chromium programs drawing-page ## lint, types, import rules, all tests but those of tests/deploying; CI runs test-cluster, too
 	$(PYTEST) $(PARALLEL) --ignore=tests/deploying --cov --cov-report=
 
 test-fast: $(VENV)/.test ## the tests that need neither Kafka nor a browser
@@ -57,11 +57,11 @@ test-boards: chromium programs drawing-page ## the boards alone: on a real Prome
 drawing-page: $(VENV)/.test # Grafana's own components, from npm, built once into the user's cache
 	@$(BIN)/python -m tests.support.node_packages
 
-programs: $(VENV)/.test ## Prometheus, Alertmanager and Helm, built once into the user's cache
+programs: $(VENV)/.test ## Prometheus and Alertmanager, built once into the user's cache
 	@$(BIN)/python -m requirements.build_programs $(PROGRAMS)
 
-cluster-programs: $(VENV)/.test ## and a Kubernetes, the same way: what `make test-cluster` needs
-	@$(BIN)/python -m requirements.build_programs helm $(CLUSTER_PROGRAMS)
+cluster-programs: $(VENV)/.test ## and Helm and a Kubernetes, the same way: what `make test-cluster` needs
+	@$(BIN)/python -m requirements.build_programs $(PROGRAMS) $(CLUSTER_PROGRAMS)
 
 test-cluster: cluster-programs .venv-checkov/.done ## the chart on a real Kubernetes control plane
 	$(PYTEST) tests/deploying $(ARGS)

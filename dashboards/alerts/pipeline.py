@@ -130,7 +130,7 @@ PIPELINE: Final = (
         told="the policy on disk is not the one in force",
         meaning="For five minutes a worker has gone by another policy than the one on disk: that is"
         " wrong, or would change what has been counted. Its log says which value, and what would"
-        " be right.",
+        " be right. With one that is wrong, a worker that is started again ends at once.",
         hold="5m",
     ),
     _alert(

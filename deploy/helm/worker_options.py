@@ -51,7 +51,7 @@ WORKERS: Final = Section(
             or_none=True,
         ),
         "terminationGracePeriodSeconds": whole(
-            "How long a worker may take to stop; it needs up to 10.", 30, 15, 3600
+            "Seconds that a worker may take to stop; it needs up to 10.", 30, 15, 3600
         ),
         "updateStrategy": of_kubernetes(
             "How an upgrade goes; partition: N holds it back for pods below N.",

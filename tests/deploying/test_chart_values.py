@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import pytest
 
 from deploy.helm.option import rows
 from deploy.helm.options import ROOT as OPTIONS
-from streams.core.policy import BadSetting
+from streams.core.policy import BadSetting, VisitPolicy
 from streams.settings import load_settings
 from tests.support.chart_checks import complaints
 from tests.support.chart_rendering import Rendering
@@ -246,6 +247,30 @@ def test_the_defaults_are_those_of_the_file() -> None:
     # Nothing in the file is more or less than what values are drawn around.
     assert merged(read((CHART / "values.yaml").read_text(encoding="utf-8"))) == DEFAULTS
     assert {path for path, _ in rows(OPTIONS)} == set(PATHS)
+
+
+@pytest.mark.parametrize("file", ["README.md", "UPGRADING.md", "templates/NOTES.txt"])
+def test_people_are_told_what_of_a_policy_changes_from_an_instant_to_come_alone(file: str) -> None:
+    text = (CHART / file).read_text(encoding="utf-8")
+    deciding = {field.name.removesuffix("_ms") for field in fields(VisitPolicy)}
+
+    for key in {*deciding, "was", "zone", "{from: "}:
+        assert key in text, key
+
+
+def test_the_notes_say_how_a_locked_worker_is_scraped_and_reached() -> None:
+    http = {
+        "tls": {"existingSecret": "wall-tls"},
+        "tokens": {"existingSecret": "doors", "metrics": True},
+    }
+    ingress = {"enabled": True, "hosts": [{"host": "wall.example"}]}
+
+    said = notes({**MINIMAL, "http": http, "ingress": ingress})
+
+    assert "`scheme: https`" in said
+    assert "secret wall-tls" in said
+    assert "secret doors, key metrics-token" in said
+    assert "nginx.ingress.kubernetes.io/backend-protocol: HTTPS" in said
 
 
 @pytest.mark.parametrize("file", ["README.md", "UPGRADING.md", "templates/NOTES.txt"])
