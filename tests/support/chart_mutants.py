@@ -92,13 +92,13 @@ MUTANTS: Final = (
     Mutant(
         "a volume of the node",
         _POD,
-        "  emptyDir:\n    sizeLimit: {{ .Values.workers.tmpSizeLimit }}",
+        "  emptyDir:\n    sizeLimit: {{ $root.Values.workers.tmpSizeLimit }}",
         "  hostPath: {path: /tmp}",
     ),
     Mutant(
         "temporary files without an end",
         _POD,
-        "  emptyDir:\n    sizeLimit: {{ .Values.workers.tmpSizeLimit }}",
+        "  emptyDir:\n    sizeLimit: {{ $root.Values.workers.tmpSizeLimit }}",
         "  emptyDir: {}",
     ),
     Mutant(
