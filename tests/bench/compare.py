@@ -70,6 +70,7 @@ class Contender:
         keyed: it reads the topic that is keyed by what is counted.
         peers: it needs the peers' packages.
         compiled: it runs on the compiled core, where there is one.
+        rests: it writes no snapshot while it is measured.
     """
 
     name: str
@@ -79,11 +80,13 @@ class Contender:
     keyed: bool = False
     peers: bool = False
     compiled: bool = False
+    rests: bool = False
 
 
 CONTENDERS: Final = (
     Contender("ours, full job", "ours.py", "work"),
     Contender("ours, full job, compiled core", "ours.py", "work", compiled=True),
+    Contender("ours, without snapshots", "ours.py", "work", rests=True),
     Contender("ours, decode and validate only", "ours.py", "decode"),
     Contender("ours, read only", "ours.py", "read"),
     Contender("aiokafka alone + msgspec decode", "peers/raw_aiokafka.py", "raw"),
@@ -127,7 +130,7 @@ class Bench:
         """How many events *contender* gets."""
         return max(1, round(self.events * contender.share))
 
-    def settings(self, name: str, topic: str) -> Path:
+    def settings(self, name: str, topic: str, **more: str) -> Path:
         """A settings file of a worker that reads *topic*."""
         path = self.folder / f"{name}.yaml"
         plain = {
@@ -137,6 +140,7 @@ class Bench:
             "clock": "event",
             "host": "127.0.0.1",
             "port": 0,
+            **more,
         }
         path.write_text(yaml.safe_dump(plain), encoding="utf-8")
         return path
@@ -200,7 +204,8 @@ class Child:
         python = PEERS_PYTHON if contender.peers else sys.executable
         command = [str(python), str(script), contender.job]
         if contender.script == "ours.py":
-            command += [str(bench.settings(f"ours-{own.name}", topic)), str(count)]
+            more = {"snapshot_every": "24h"} if contender.rests else {}
+            command += [str(bench.settings(f"ours-{own.name}", topic, **more)), str(count)]
         else:
             command += [bench.bootstrap, topic, str(count), str(own), str(bench.partitions)]
         places = [str(COMPILED)] * contender.compiled + [str(ROOT)] * (not contender.peers)
