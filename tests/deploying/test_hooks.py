@@ -28,7 +28,7 @@ def test_without_topics_no_worker_is_started(release: Release) -> None:
     hopeless = {"topics": {"create": {"activeDeadlineSeconds": 10}}, "image": NO_IMAGE}
 
     with pytest.raises(CommandFailed, match=r"(?i)pre-install"):
-        release.install(merged(SMALL, TOPICS, ALONE, hopeless))
+        release.install(merged(SMALL, TOPICS, ALONE, hopeless, {"precheck": {"enabled": False}}))
 
     assert release.objects("statefulsets") == []
 

@@ -10,6 +10,7 @@ from tests.support.release import MONITORING, SMALL, Release, is_ready, merged
 
 BROKEN_REPOSITORY, _, BROKEN_TAG = NEVER_READY.rpartition(":")
 BROKEN = {"image": {"repository": BROKEN_REPOSITORY, "tag": BROKEN_TAG}}
+UNCHECKED = {"precheck": {"enabled": False}}
 
 
 def uids(release: Release) -> dict[str, str]:
@@ -145,14 +146,27 @@ def test_a_rollback_brings_back_what_was(release: Release) -> None:
     assert release.revisions() == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
 
 
-def test_an_image_that_does_not_start_stops_one_worker_and_a_rollback_mends_it(
+def test_an_image_that_does_not_start_stops_no_worker_where_it_is_to_read_the_settings_first(
     release: Release,
 ) -> None:
-    release.install(merged(SMALL, {"workers": {"replicas": 3}}))
+    release.install(SMALL)
     before = uids(release)
 
     with pytest.raises(CommandFailed, match=r"(?i)timed? ?out|deadline"):
-        release.upgrade(merged(SMALL, {"workers": {"replicas": 3}}, BROKEN), within="8s")
+        release.upgrade(merged(SMALL, BROKEN), within="8s")
+
+    assert uids(release) == before
+
+
+def test_an_image_that_does_not_start_stops_one_worker_and_a_rollback_mends_it(
+    release: Release,
+) -> None:
+    three = merged(SMALL, {"workers": {"replicas": 3}}, UNCHECKED)
+    release.install(three)
+    before = uids(release)
+
+    with pytest.raises(CommandFailed, match=r"(?i)timed? ?out|deadline"):
+        release.upgrade(merged(three, BROKEN), within="8s")
 
     after = uids(release)
     assert len(set(before.values()) & set(after.values())) == 2

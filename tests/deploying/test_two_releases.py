@@ -19,11 +19,11 @@ def berlin(release: Release, tmp_path: Path) -> Release:
 def settings_of(release: Release) -> dict[str, Any]:
     """The settings that the workers of *release* read."""
     [settings] = [
-        loaded
+        yaml.safe_load(each["data"]["floorwatch.yaml"])
         for each in release.objects("configmaps")
-        for text in each["data"].values()
-        if isinstance(loaded := yaml.safe_load(text), dict) and "bootstrap" in loaded
+        if each["metadata"]["name"].endswith("-settings")
     ]
+    assert isinstance(settings, dict)
     return settings
 
 
