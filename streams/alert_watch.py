@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +15,7 @@ import aiohttp
 import orjson
 
 from streams.core.alerts import Alert, Alerting, read_alerts
+from streams.wall_clock import wall_clock_ms
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,6 @@ KNOWN_FOR_MS: Final = 15_000
 """For so long after an answer its alerts are shown."""
 
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
-
-
-def wall_clock_ms() -> int:
-    """The machine's clock in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class AlertWatch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +64,7 @@ from streams.topics import (
     rejected_topic,
     state_topic,
 )
+from streams.wall_clock import wall_clock_ms
 from streams.worker_check import WorkerAddress, asked, read_worker_url
 
 KEPT_AT_LEAST_MS: Final = 7 * 86_400_000
@@ -322,7 +322,7 @@ def _found_of(ledger: Ledger, what: str) -> tuple[Level, str]:
         return "warn", f"{what}: {unusable}; the next owner reads the partition from its beginning"
     if snapshot is None:
         return "note", f"{what}: nothing yet"
-    age_s = max(0, time.time_ns() // 1_000_000 - snapshot.manifest.cut_ms) // 1_000
+    age_s = max(0, wall_clock_ms() - snapshot.manifest.cut_ms) // 1_000
     size = sum(map(len, snapshot.parts.values()))
     return "ok", (
         f"{what}: epoch {ledger.epoch}, offset {snapshot.manifest.offset}, "

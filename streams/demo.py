@@ -38,6 +38,7 @@ from streams.simulate import STEP_S, play
 from streams.simulator import Incident, Simulation, default_centre, zone_where_it_is
 from streams.simulator.incidents import IncidentKind
 from streams.topics import PARTITIONS, ensure_topics, own_topics, remove_topics
+from streams.wall_clock import wall_clock_ms
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 6066
@@ -175,7 +176,7 @@ def _run(
     port = free_port(asked_port)
     if port != asked_port:
         _say(f"port {asked_port} is taken; the wall is on {port}")
-    zone = zone_where_it_is(BUSY_HOUR, _now_ms())
+    zone = zone_where_it_is(BUSY_HOUR, wall_clock_ms())
     name = f"demo-{uuid.uuid4().hex[:8]}"
     with contextlib.ExitStack() as parts:
         address = bootstrap or parts.enter_context(_own_kafka())
@@ -192,7 +193,7 @@ def _run(
         running = [parts.enter_context(worker(variables)), *(beside.programs if beside else ())]
         producer = parts.enter_context(Producer(kafka, topics))
         outlet = Outlet(producer, settings.topics)
-        live_ms = _now_ms()
+        live_ms = wall_clock_ms()
         simulation = _simulation(live_ms, zone, rate=rate, seed=seed)
         play(simulation, outlet, live_ms)
         _say(f"played the past hour: {outlet.given:,} events")
@@ -247,7 +248,7 @@ def _play_on(
     begins_ms, told = next(troubles)
     while ends_s is None or time.monotonic() < ends_s:
         time.sleep(STEP_S)
-        play(simulation, outlet, _now_ms())
+        play(simulation, outlet, wall_clock_ms())
         for program in running:
             program.require_running()
         if not is_told and wall.live_at_s is not None:
@@ -258,7 +259,7 @@ def _play_on(
         if not is_told and time.monotonic() > patient_until_s:
             said = running[0].last_words()
             raise DemoBroken(f"the wall shows nothing yet; the worker says:\n{said}")
-        if _now_ms() >= begins_ms:
+        if wall_clock_ms() >= begins_ms:
             _say(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {told}")
             begins_ms, told = next(troubles)
 
@@ -439,7 +440,3 @@ def _ending_on_signals() -> Iterator[None]:
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # a terminal that is gone
         click.echo(line)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -29,6 +29,7 @@ from streams.exposition import Exposition, Pipeline
 from streams.processors.records import Records
 from streams.reader import TP, Position, is_same_log
 from streams.settings import Settings
+from streams.wall_clock import wall_clock_ms
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,6 @@ BEHIND_MS: Final = 10_000
 
 END_KNOWN_FOR_S: Final = 3.0
 """How long what the broker last said of the end of a partition is taken for true."""
-
-
-def wall_clock_ms() -> int:
-    """The machine's clock in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class PolicyStatus(Protocol):

@@ -42,6 +42,7 @@ from streams.sources.recorded import (
 )
 from streams.sources.routing import Router
 from streams.topics import Topic, ensure_topics
+from streams.wall_clock import wall_clock_ms
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -318,7 +319,7 @@ class _Shift:
         self._shift_ms = 0
 
     def __call__(self, first_ms: int) -> int:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         self._shift_ms = now_ms - (first_ms if self._last_ms is None else self._last_ms)
         return self._shift_ms
 
@@ -342,14 +343,14 @@ def _follow(recording: Recording, outlet: Outlet) -> None:
             outlet.send(record.topic, record.key, record.value, arrival_ms)
         elif time.monotonic() >= alive_due_s:
             alive_due_s = time.monotonic() + ALIVE_EVERY_S
-            now_ms = time.time_ns() // 1_000_000
+            now_ms = wall_clock_ms()
             arrival_ms = max(arrival_ms, now_ms)
             outlet.send(None, None, heartbeat(SOURCE, now_ms), arrival_ms)
 
 
 def _warn_of_losses(topics: Mapping[str, Topic], first_ms: int) -> None:
     """Say which topics will not keep records as old as these, or not their timestamps."""
-    age_ms = time.time_ns() // 1_000_000 - first_ms
+    age_ms = wall_clock_ms() - first_ms
     for name, topic in topics.items():
         if topic.stamps_anew:
             _warn(

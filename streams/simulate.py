@@ -26,6 +26,7 @@ from streams.progress import bar
 from streams.simulator import Delivery, Incident, Simulation, default_centre, parse_incident
 from streams.simulator.incidents import KINDS
 from streams.topics import ensure_topics
+from streams.wall_clock import wall_clock_ms
 
 STEP_S: Final = 0.1
 EXIT_REFUSED: Final = 1
@@ -106,7 +107,7 @@ def simulate_command(
     Six queues on four channels, with a daily curve, patience, skills, transfers, a bot before the
     chat and a backlog of mail. The same seed, beginning and options give the same events.
     """
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     start_ms = now_ms - past_ms if begins is None else read_moment(begins, zone)
     live_ms = start_ms + past_ms
     end_ms = None if length_ms is None else live_ms + length_ms

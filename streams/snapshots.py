@@ -38,6 +38,7 @@ from streams.ledger import (
 from streams.reader import TP, is_same_log
 from streams.state_log import StateLog
 from streams.topic_identity import TopicIdentity, partitions_changed
+from streams.wall_clock import wall_clock_ms
 
 log = logging.getLogger(__name__)
 
@@ -408,7 +409,7 @@ class Snapshots:
         tp, cutter = owned.tp, owned.cutter
         cut = _Cut(
             offset=offset,
-            cut_ms=time.time_ns() // 1_000_000,
+            cut_ms=wall_clock_ms(),
             log=source.log_of(tp),
             rejected=dict(source.rejected_of(tp)),
             unread=source.unread_of(tp),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ from streams.ledger import FALLEN_BACK, NOTHING_MISSED, Missed
 from streams.processors.own_counts import Count, OwnCounts, counts_of
 from streams.reader import TP, Record, Sink, is_same_log
 from streams.snapshots import Held, Source
+from streams.wall_clock import wall_clock_ms
 
 log = logging.getLogger(__name__)
 
@@ -211,13 +211,13 @@ class Records(Sink):
         if unread is None:
             self._note_recreated(tp, self._kept[tp].unread, self._kept[tp].cut_ms)
         else:
-            self._note_recreated(tp, unread, time.time_ns() // 1_000_000)
+            self._note_recreated(tp, unread, wall_clock_ms())
 
     def _note_recreated(self, tp: TP, unread: int, known_ms: int) -> None:
         """Count it, and what is lost with the former topic, of which *known_ms* is the last."""
         missed = self._missed[tp]
         self._missed[tp] = msgspec.structs.replace(missed, logs=missed.logs + 1)
-        is_whole = not unread and time.time_ns() // 1_000_000 - known_ms < SURELY_WHOLE_MS
+        is_whole = not unread and wall_clock_ms() - known_ms < SURELY_WHOLE_MS
         log.warning(
             "%s[%d] has begun anew: its topic is another one or has fallen back; what is known "
             "stays, the new log is read from its beginning, and of the former one %s",

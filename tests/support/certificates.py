@@ -42,7 +42,7 @@ class Authority:
         self._folder = folder
         self._name = _named(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
-        own = _begun(self._name, self._key.public_key(), self._name, valid=True)
+        own = begun(self._name, self._key.public_key(), self._name, valid=True)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         own = own.add_extension(
             x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
@@ -62,23 +62,23 @@ class Authority:
         The key is sealed with *password*, if there is one.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        begun = _begun(_named(name), key.public_key(), self._name, valid=valid)
-        begun = begun.add_extension(
+        unsigned = begun(_named(name), key.public_key(), self._name, valid=valid)
+        unsigned = unsigned.add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
             critical=False,
         )
-        begun = begun.add_extension(
+        unsigned = unsigned.add_extension(
             x509.ExtendedKeyUsage(
                 [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
             ),
             critical=False,
         )
-        begun = begun.add_extension(
+        unsigned = unsigned.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
             critical=False,
         )
         signed = Signed(self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        signed.certificate.write_bytes(_pem(begun.sign(self._key, hashes.SHA256())))
+        signed.certificate.write_bytes(_pem(unsigned.sign(self._key, hashes.SHA256())))
         seal = (
             serialization.NoEncryption()
             if password is None
@@ -101,9 +101,10 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _begun(
-    subject: x509.Name, key: ec.EllipticCurvePublicKey, issuer: x509.Name, *, valid: bool
+def begun(
+    subject: x509.Name, key: ec.EllipticCurvePublicKey, issuer: x509.Name, *, valid: bool = True
 ) -> x509.CertificateBuilder:
+    """A certificate to be signed, valid for another day, or no longer since yesterday."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

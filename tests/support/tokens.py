@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from streams.http_settings import HttpSettings
+from tests.support.certificates import begun
 
 WALL: Final = "wall-0123456789-abcdef"
 API: Final = "api-0123456789+/abcdef=="
@@ -52,7 +52,7 @@ def signed_certificate(folder: Path, name: str = "worker") -> Signed:
     authority_key, own_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority of {name}")])
     authority = (
-        _begun(issuer, issuer, authority_key.public_key())
+        begun(issuer, authority_key.public_key(), issuer)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False
@@ -62,7 +62,7 @@ def signed_certificate(folder: Path, name: str = "worker") -> Signed:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     alternatives = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
     own = (
-        _begun(subject, issuer, own_key.public_key())
+        begun(subject, own_key.public_key(), issuer)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
@@ -101,19 +101,4 @@ def lock(key: Path) -> None:
             serialization.PrivateFormat.PKCS8,
             serialization.BestAvailableEncryption(b"password"),
         )
-    )
-
-
-def _begun(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
     )
