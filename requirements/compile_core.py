@@ -24,7 +24,16 @@ MODULES: Final = (
     *(
         f"streams/core/{name}.py"
         for name in (
-            *("blocks", "calendar", "contact", "panes", "partition", "queue_tally", "schedule"),
+            *(
+                "blocks",
+                "calendar",
+                "contact",
+                "panes",
+                "partition",
+                "policy",
+                "queue_tally",
+                "schedule",
+            ),
             *("sources", "tally"),
             *("reporting", "snapshot"),  # have classes derived from those
         )

@@ -9,7 +9,7 @@ means; the strict one is the same answer, sooner.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
 from typing import Any, Final, Literal, NoReturn, get_args
@@ -115,6 +115,20 @@ class Decoder:
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass
         return self._decode_with_care(raw)
+
+    def decode_all(
+        self, raws: Iterable[bytes | None]
+    ) -> tuple[list[tuple[Event, int] | None], dict[int, Unreadable]]:
+        """What `decode` says of each of *raws*: None, and why by its place, where it raises."""
+        decoded: list[tuple[Event, int] | None] = []
+        unreadable: dict[int, Unreadable] = {}
+        for raw in raws:
+            try:
+                decoded.append(self.decode(raw))
+            except Unreadable as refused:
+                unreadable[len(decoded)] = refused
+                decoded.append(None)
+        return decoded, unreadable
 
     def _decode_with_care(self, raw: bytes) -> tuple[Event, int]:
         record = _object(raw)

@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -29,7 +28,6 @@ from typing import Any, Final, TypeVar, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -53,7 +51,8 @@ from streams.backoff import Backoff
 from streams.closing import close
 from streams.kafka_access import KafkaAccess
 from streams.kafka_admin import NotAllowed
-from streams.reader import TP, Batch, Position, Reader, Record, Sink
+from streams.prefetched import Prefetched
+from streams.reader import TP, Batch, Position, Reader, Sink
 from streams.topic_identity import (
     PartitionsChanged,
     TopicIdentity,
@@ -544,7 +543,7 @@ class _Client(driver.AIOKafkaConsumerThread):
         while not self.should_stop:
             try:
                 await super().on_start()
-                self.aiokafka._fetcher._records = _Prefetched()
+                self.aiokafka._fetcher._records = Prefetched()
                 self.is_connected = True
                 return
             except KafkaConnectionError as exc:
@@ -706,19 +705,6 @@ class _NoThread(WorkerThread):
 
     def stop(self) -> None:
         """Join nothing: the service has ended before mode asks for it."""
-
-
-class _Prefetched(OrderedDict[TopicPartition, Any]):
-    """What aiokafka has read ahead; its records are handed over as they were parsed."""
-
-    def __setitem__(self, tp: TopicPartition, result: object) -> None:
-        if isinstance(result, FetchResult):
-            result._partition_records._consumer_record = _as_parsed
-        super().__setitem__(tp, result)
-
-
-def _as_parsed(tp: TopicPartition, record: Record) -> Record:
-    return record
 
 
 def _listed(tps: Iterable[TP]) -> str:

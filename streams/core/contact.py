@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import astuple
+
 from schemas.events import (
+    EVENT_TYPES,
     RANK,
     Abandoned,
     Answered,
@@ -101,36 +104,50 @@ DETAIL: Final[dict[type[Event], str]] = {
     Ended: "by",
 }
 
-_new_fact: Final = tuple.__new__
-"""Makes a `Fact` without the call that a named tuple's own constructor costs."""
+_new: Final = tuple.__new__
+"""Makes a named tuple without the call that its own constructor costs."""
 
 
-_one: Final = intern
-"""Of many equal texts one is kept: a fact would else hold five of its own for hours."""
+_HAS_DETAIL: Final = tuple(kind in DETAIL for kind in EVENT_TYPES)
+
+# Where the fields of a contact event stand; the first of its own has what `DETAIL` names.
+_ID: Final = 0
+_SOURCE: Final = 2
+_SEQUENCE: Final = 3
+_CONTACT: Final = 4
+_QUEUE: Final = 5
+_CHANNEL: Final = 6
+_SEGMENT: Final = 10
+_OWN: Final = 12
 
 
-def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> Fact:
-    """The fact of a contact event, with queue names folded into their canonical ones."""
-    kind = type(event)
-    rank = RANK[kind]
-    name = DETAIL.get(kind)
-    detail = getattr(event, name) if name is not None else ""
-    queue = event.queue
+def _one(text: str) -> str:
+    """Of many equal texts one is kept: a fact would else hold five of its own for hours."""
+    return intern(text) if text else ""
+
+
+def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> tuple[str, Fact]:
+    """The contact of an event and its fact, with queue names folded into their canonical ones."""
+    rank = RANK[type(event)]
+    # All at once: compiled, that is a fifth of what the fields cost by name.
+    fields = astuple(event)
+    queue = fields[_QUEUE]
+    detail = fields[_OWN] if _HAS_DETAIL[rank] else ""
     if policies.renamed:
         queue = policies.canonical(queue, time_ms)
         if rank == _TRANSFERRED:
             detail = policies.canonical(detail, time_ms)
-    return _new_fact(
+    return fields[_CONTACT], _new(
         Fact,
         (
             time_ms,
-            event.sequence,
+            fields[_SEQUENCE],
             rank,
-            event.id,
-            _one(event.source),
+            fields[_ID],
+            _one(fields[_SOURCE]),
             _one(queue),
-            _one(event.channel),
-            _one(event.segment),
+            _one(fields[_CHANNEL]),
+            _one(fields[_SEGMENT]),
             _one(detail),
         ),
     )
@@ -497,25 +514,25 @@ class Life:
 
     def step(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         """Fold one *fact* that sorts behind all folded before it."""
+        # All at once: from a compiled tuple that is a tenth of what its attributes cost by name.
+        now, _, rank, _, source, queue, _, _, detail = fact
         if self.open or self.awaits_from_ms >= 0:
-            self._catch_up(fact.time_ms, sink)
-        queue = fact.queue
+            self._catch_up(now, sink)
         if queue:
             self.queue = queue
         self.facts.append(fact)
-        rank = fact.rank
         if rank == _QUEUED:
-            self._on_queued(fact, policies, sink)
+            self._on_queued(now, source, policies, sink)
         elif rank == _ANSWERED:
-            self._on_answered(fact, policies, sink)
+            self._on_answered(now, fact, policies, sink)
         elif rank == _ENDED:
-            self._on_ended(fact, policies, sink)
+            self._on_ended(now, detail, fact, policies, sink)
         elif rank == _MESSAGED:
-            self._ask(fact, policies)
+            self._ask(now, rank, policies)
         elif rank == _REPLIED:
-            self._on_replied(fact, policies, sink)
+            self._on_replied(now, fact, policies, sink)
         elif rank == _OFFERED:
-            self._on_offered(fact, policies)
+            self._on_offered(now, policies)
         elif rank == _RANG:
             self._open_directly(fact, policies, sink)
         else:
@@ -524,7 +541,7 @@ class Life:
     def _step_rarely(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         rank = fact.rank
         if rank == _ABANDONED:
-            self._on_abandoned(fact, policies, sink)
+            self._on_abandoned(fact.time_ms, fact, policies, sink)
         elif rank == _LEFT:
             self._on_left(fact, policies, sink)
         elif rank == _TRANSFERRED:
@@ -553,13 +570,18 @@ class Life:
     # -- visits ---------------------------------------------------------------------------
 
     def _open(
-        self, queue: str, opened_ms: int, fact: Fact, policies: PolicyBook, sink: Sink, direct: bool
+        self,
+        queue: str,
+        source: str,
+        opened_ms: int,
+        known_ms: int,
+        policies: PolicyBook,
+        sink: Sink,
+        direct: bool,
     ) -> Visit:
         policy = policies.visit(queue, self.channel, opened_ms)
         segment = self.segment or UNKNOWN
-        visit = Visit(
-            queue, fact.source, opened_ms, fact.time_ms, policy, direct, segment, self.contact
-        )
+        visit = Visit(queue, source, opened_ms, known_ms, policy, direct, segment, self.contact)
         self.visits.append(visit)
         self.open.append(visit)
         sink.opened(self, visit)
@@ -567,21 +589,22 @@ class Life:
 
     def _open_directly(self, fact: Fact, policies: PolicyBook, sink: Sink) -> Visit | None:
         """The direct visit that *fact* makes known, or None if it makes none."""
-        if self._is_pending(fact) and self._pending is not None:
-            opened_ms = self._pending.pop(fact.queue)
-            return self._open(fact.queue, opened_ms, fact, policies, sink, True)
-        if self.visits or (self._turned_away and fact.rank in _GIVES_UP):
+        now, _, rank, _, source, queue, _, _, _ = fact
+        if self._is_pending(rank, queue) and self._pending is not None:
+            opened_ms = self._pending.pop(queue)
+            return self._open(queue, source, opened_ms, now, policies, sink, True)
+        if self.visits or (self._turned_away and rank in _GIVES_UP):
             return None
-        opened_ms = self._offered_ms if self._offered_ms >= 0 else fact.time_ms
-        return self._open(self.queue or UNKNOWN, opened_ms, fact, policies, sink, True)
+        opened_ms = self._offered_ms if self._offered_ms >= 0 else now
+        return self._open(self.queue or UNKNOWN, source, opened_ms, now, policies, sink, True)
 
-    def _is_pending(self, fact: Fact) -> bool:
-        """*fact* happens in a queue that the contact was transferred to but never queued in."""
+    def _is_pending(self, rank: int, queue: str) -> bool:
+        """It happens in a queue that the contact was transferred to but never queued in."""
         return (
             self._pending is not None
-            and fact.queue in self._pending
-            and fact.rank in _TAKES_A_TRANSFER
-            and self._visit_in(fact.queue) is None
+            and queue in self._pending
+            and rank in _TAKES_A_TRANSFER
+            and self._visit_in(queue) is None
         )
 
     def _visit_in(self, queue: str) -> Visit | None:
@@ -619,46 +642,47 @@ class Life:
         self, fact: Fact, outcome: int, reason: str, policies: PolicyBook, sink: Sink
     ) -> Visit | None:
         """Close the open visit that *fact* is about; open a direct one first where it makes one."""
-        if self.open and not self._is_pending(fact):
+        now, _, rank, _, _, queue, _, _, _ = fact
+        if self.open and not self._is_pending(rank, queue):
             visit: Visit | None = self._visit_in(self.queue) or self._last_opened()
         else:
             visit = self._open_directly(fact, policies, sink)
         if visit is not None:
-            self._close(visit, fact.time_ms, outcome, reason, sink)
+            self._close(visit, now, outcome, reason, sink)
         return visit
 
     # -- one method per event type ----------------------------------------------------------
 
-    def _on_offered(self, fact: Fact, policies: PolicyBook) -> None:
+    def _on_offered(self, now: int, policies: PolicyBook) -> None:
         if self._offered_ms < 0:
-            self._offered_ms = fact.time_ms
-        self._ask(fact, policies)
+            self._offered_ms = now
+        self._ask(now, _OFFERED, policies)
 
     def _on_refused(self, fact: Fact, sink: Sink) -> None:
         self._turned_away = True
         self._note(fact, f"refused:{fact.detail}", sink)
         self._stop_awaiting(fact.time_ms, sink)
 
-    def _on_queued(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_queued(self, now: int, source: str, policies: PolicyBook, sink: Sink) -> None:
         queue = self.queue or UNKNOWN
         if self._visit_in(queue) is None:
-            self._open(queue, fact.time_ms, fact, policies, sink, False)
+            self._open(queue, source, now, now, policies, sink, False)
         if self._pending:
             self._pending.pop(queue, None)
-        self._ask(fact, policies)
+        self._ask(now, _QUEUED, policies)
 
-    def _on_answered(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_answered(self, now: int, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         visit = self._outcome(fact, ANSWERED, "", policies, sink)
         if visit is None:
             self._ignore(sink)
         elif self.open:
-            self._withdraw_others(fact.time_ms, sink)
+            self._withdraw_others(now, sink)
         if self._answered_ms < 0:
-            self._answered_ms = fact.time_ms
+            self._answered_ms = now
         if self.channel == VOICE and not self._human:
-            self._respond(fact, visit, sink)
+            self._respond(now, visit, sink)
 
-    def _on_replied(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_replied(self, now: int, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         if self.channel == VOICE:
             return
         if fact.detail != "human":
@@ -668,9 +692,9 @@ class Life:
             return
         visit = self._outcome(fact, ANSWERED, "", policies, sink)
         if visit is not None and self.open:
-            self._withdraw_others(fact.time_ms, sink)
+            self._withdraw_others(now, sink)
         if not self._human:
-            self._respond(fact, visit, sink)
+            self._respond(now, visit, sink)
 
     def _on_transferred(self, fact: Fact, sink: Sink) -> None:
         self._note(fact, "transferred", sink)
@@ -679,12 +703,12 @@ class Life:
                 self._pending = {}
             self._pending[fact.detail] = fact.time_ms
 
-    def _on_abandoned(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_abandoned(self, now: int, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         if self._outcome(fact, ABANDONED, "", policies, sink) is None:
             self._ignore(sink)
             return
-        self._withdraw_others(fact.time_ms, sink)
-        self._stop_waiting(fact.time_ms, sink)
+        self._withdraw_others(now, sink)
+        self._stop_waiting(now, sink)
 
     def _on_left(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         if fact.detail == "bot" and not self.visits:
@@ -703,21 +727,16 @@ class Life:
         self._close(visit, fact.time_ms, LEFT, fact.detail, sink)
         self._stop_waiting(fact.time_ms, sink)
 
-    def _on_ended(self, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
+    def _on_ended(self, now: int, by: str, fact: Fact, policies: PolicyBook, sink: Sink) -> None:
         if self.open:
-            outcome, reason = _ENDED_WHILE_WAITING[fact.detail]
+            outcome, reason = _ENDED_WHILE_WAITING[by]
             visit = self._visit_in(self.queue) or self._last_opened()
-            self._close(visit, fact.time_ms, outcome, reason, sink)
-            self._withdraw_others(fact.time_ms, sink)
-        elif (
-            not self.visits
-            and self._offered_ms >= 0
-            and not self._turned_away
-            and fact.detail != "agent"
-        ):
-            outcome, reason = _ENDED_WHILE_WAITING[fact.detail]
+            self._close(visit, now, outcome, reason, sink)
+            self._withdraw_others(now, sink)
+        elif not self.visits and self._offered_ms >= 0 and not self._turned_away and by != "agent":
+            outcome, reason = _ENDED_WHILE_WAITING[by]
             self._outcome(fact, outcome, reason, policies, sink)
-        self._stop_awaiting(fact.time_ms, sink)
+        self._stop_awaiting(now, sink)
 
     def _note(self, fact: Fact, counter: str, sink: Sink) -> None:
         note = Note(fact.time_ms, self.queue or UNKNOWN, counter)
@@ -730,15 +749,14 @@ class Life:
 
     # -- initial response -------------------------------------------------------------------
 
-    def _ask(self, fact: Fact, policies: PolicyBook) -> None:
+    def _ask(self, now: int, rank: int, policies: PolicyBook) -> None:
         """A customer asks, or after a bot's reply is handed off: a human is awaited."""
-        now = fact.time_ms
         first = self._asked_ms < 0
         if first:
             self._asked_ms = now
         if self._human:
             return
-        handed_off = self._bot and self._handoff_ms < 0 and fact.rank != _MESSAGED
+        handed_off = self._bot and self._handoff_ms < 0 and rank != _MESSAGED
         if handed_off:
             self._handoff_ms = now
         if handed_off or (first and not self._bot):
@@ -747,27 +765,29 @@ class Life:
             self._expires_after_ms = policy.expires_after_ms
             self.awaits_from_ms = now
 
-    def _respond(self, fact: Fact, visit: Visit | None, sink: Sink) -> None:
+    def _respond(self, now: int, visit: Visit | None, sink: Sink) -> None:
         """The first human reply; it counts where one is awaited."""
         self._human = True
         start_ms = self.awaits_from_ms
         if start_ms < 0:
             return
         self.awaits_from_ms = -1
-        now = fact.time_ms
         queue = visit.queue if visit is not None else self.queue or UNKNOWN
         if self.response is None:
             within = now - start_ms <= self._limit_ms
-            self.response = Response(now, queue, within, self._asked_ms)
+            self.response = _new(Response, (now, queue, within, self._asked_ms))
             sink.response_decided(self)
         assigned = self._answered_ms if self.channel != VOICE else -1
-        self.reply = Reply(
-            now,
-            queue,
-            self._asked_ms,
-            now - start_ms,
-            now - self._handoff_ms if self._handoff_ms >= 0 else None,
-            now - assigned if assigned >= 0 else None,
+        self.reply = _new(
+            Reply,
+            (
+                now,
+                queue,
+                self._asked_ms,
+                now - start_ms,
+                now - self._handoff_ms if self._handoff_ms >= 0 else None,
+                now - assigned if assigned >= 0 else None,
+            ),
         )
         sink.replied(self)
 
@@ -788,7 +808,8 @@ class Life:
             self.awaits_from_ms = -1
 
     def _miss_response(self, now_ms: int, sink: Sink) -> None:
-        self.response = Response(now_ms, self.queue or UNKNOWN, False, self._asked_ms)
+        missed = (now_ms, self.queue or UNKNOWN, False, self._asked_ms)
+        self.response = _new(Response, missed)
         sink.response_decided(self)
 
     def _stop_waiting(self, now_ms: int, sink: Sink) -> None:

@@ -10,13 +10,14 @@ windows, and moved in the counters, which only rise, with a correction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 import orjson
 
 from schemas.events import (
     EVENT_TYPES,
+    RANK,
     AgentChanged,
     ContactEvent,
     Event,
@@ -80,7 +81,8 @@ MAX_CONTACTS: Final = 1_000_000
 MAX_SEGMENTS: Final = 10
 """Customer types told apart in a queue, `unknown` and the one for all others included."""
 
-Apply = Callable[[int], None]
+_PLACES: Final[dict[type[Event], int]] = {**RANK, Unknown: len(RANK)}
+_IS_OF_A_CONTACT: Final = tuple(issubclass(kind, ContactEvent) for kind in _PLACES)
 
 
 class Partition(Sink):
@@ -100,7 +102,6 @@ class Partition(Sink):
         duplicates: events met before, by source.
         conflicting: duplicates with other content, by source.
         unmatched: outcomes without an open visit.
-        events: by event class.
         ahead: by pane, what the windows will count once the tick has passed: method, item, sign.
         restarts: of sources, by source.
         block_contacts: how many contacts are put into a block.
@@ -135,7 +136,7 @@ class Partition(Sink):
             policies, self.limits.lateness_ms, max_queues=max_tallies, pseudonyms=pseudonyms
         )
         self.sources = SourceBook()
-        self.events: dict[type[Event], int] = {}
+        self._met = [0] * len(_PLACES)
         self.late = 0
         self.ignored: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
@@ -159,10 +160,21 @@ class Partition(Sink):
         self.restarts: dict[str, list[Fact]] = {}
         self.last_restart_ms = -1
         self._schedule = Schedule()
+        self._is_in_batch = False
+        self._unscheduled: dict[Life, None] = {}
         self.pruned_pane = 0
         # While folds are replaced: when the event that changed them happened. A tick before that
         # does not know of it yet.
         self._changed_ms = 0
+
+    @property
+    def events(self) -> dict[type[Event], int]:
+        """How many events were met, by their class."""
+        return {kind: count for kind, count in zip(_PLACES, self._met, strict=True) if count}
+
+    @events.setter
+    def events(self, met: Mapping[type[Event], int]) -> None:
+        self._met = [met.get(kind, 0) for kind in _PLACES]
 
     # -- events ---------------------------------------------------------------------------
 
@@ -177,39 +189,64 @@ class Partition(Sink):
             arrival_ms = self.arrival_ms = record_ms
         if time_ms - arrival_ms > FUTURE_MS or time_ms >= LAST_MS:
             return False
-        kind = type(event)
-        self.events[kind] = self.events.get(kind, 0) + 1
+        place = _PLACES[type(event)]
+        self._met[place] += 1
         if arrival_ms - time_ms > self.limits.lateness_ms:
             self.late += 1
             return True
         if time_ms > self.latest_ms:
             self.latest_ms = time_ms
-        if isinstance(event, ContactEvent):
-            self.sources.heard(event.source, time_ms)
-            self._take(event.contact, fact_of(event, time_ms, self.policies))
+        if _IS_OF_A_CONTACT[place]:
+            contact, fact = fact_of(cast(ContactEvent, event), time_ms, self.policies)
+            self.sources.heard(fact[4], time_ms)
+            self._take(contact, fact)
         else:
             self._take_other(event, time_ms)
         return True
 
-    def expect(self, time_ms: int, arrival_ms: int) -> None:
-        """Before events are accepted of which the last one is of *time_ms*, the others of any time.
+    def accept_all(
+        self, events: Sequence[tuple[Event, int] | None], stamps_ms: Sequence[int]
+    ) -> list[int]:
+        """Take the events of one batch of records, and let time pass behind them.
 
-        The caller promises to let time pass to the lower of `arrival_ms` and `latest_ms` behind
-        them, before anybody looks at the windows. What that tick will have passed need not be held
-        back then, which is most of a backlog.
+        It comes to `accept` of each and then `advance` to the lower of `arrival_ms` and
+        `latest_ms`, but nobody looks at the windows in between. So what the tick at the end will
+        have passed is not held back, which is most of a backlog, and a contact is scheduled once,
+        however many of its events the batch brings.
 
         Args:
-            time_ms: of the last of them.
-            arrival_ms: the highest timestamp of their records.
+            events: each with its moment, in ms; None where a record cannot be read.
+            stamps_ms: the timestamps of their records; not empty.
+
+        Returns:
+            The places of those that lie in the future, which are the caller's to reject.
         """
-        arrival_ms = max(arrival_ms, self.arrival_ms)
-        if -self.limits.lateness_ms <= time_ms - arrival_ms <= FUTURE_MS and time_ms < LAST_MS:
-            tick_ms = last_tick(min(time_ms, arrival_ms), self.every_ms)
-            self.shown_next_ms = max(self.shown_next_ms, tick_ms)
+        last = events[-1]
+        if last is not None:
+            self._expect(last[1], max(stamps_ms))
+        ahead = []
+        self._is_in_batch = True
+        for at, stamp_ms in enumerate(stamps_ms):
+            told = events[at]
+            if told is None:
+                self.arrive(stamp_ms)
+            elif not self.accept(told[0], told[1], stamp_ms):
+                ahead.append(at)
+        self._is_in_batch = False
+        self._schedule_all()
+        self.advance(min(self.arrival_ms, self.latest_ms))
+        return ahead
 
     def arrive(self, record_ms: int) -> None:
         """A record stamped *record_ms* has arrived, whatever it says."""
         self.arrival_ms = max(self.arrival_ms, record_ms)
+
+    def _expect(self, time_ms: int, arrival_ms: int) -> None:
+        """Have the windows next looked at where time passes to behind a last event of *time_ms*."""
+        arrival_ms = max(arrival_ms, self.arrival_ms)
+        if -self.limits.lateness_ms <= time_ms - arrival_ms <= FUTURE_MS and time_ms < LAST_MS:
+            tick_ms = last_tick(min(time_ms, arrival_ms), self.every_ms)
+            self.shown_next_ms = max(self.shown_next_ms, tick_ms)
 
     def _take_other(self, event: Event, time_ms: int) -> None:
         source = event.source
@@ -252,8 +289,10 @@ class Partition(Sink):
             self._ignore("contact_full")
             return
         last = life.facts[-1]
-        if fact > last and time_ms > life.ran_ms and time_ms > self.last_restart_ms:
-            if time_ms > last.time_ms + self.limits.rest_ms and time_ms > life.end_ms(self.limits):
+        last_ms = last[0]
+        is_next = time_ms > last_ms or (time_ms == last_ms and fact > last)
+        if is_next and time_ms > life.ran_ms and time_ms > self.last_restart_ms:
+            if time_ms > last_ms + self.limits.rest_ms and time_ms > life.end_ms(self.limits):
                 self._begin(contact, fact, life)
                 return
             if (life.named_channel or not channel) and (life.segment or not segment):
@@ -264,7 +303,7 @@ class Partition(Sink):
                     life.drop(time_ms)
                     return
                 life.step(fact, self.policies, self)
-                self._settle(life)
+                self._settle(life, time_ms)
                 return
         self._refold(contact, life, fact)
 
@@ -282,7 +321,7 @@ class Partition(Sink):
         self.lives[contact] = life
         _remember(life, life.key_of(fact))
         life.step(fact, self.policies, self)
-        self._settle(life)
+        self._settle(life, fact.time_ms)
 
     def tell_changes_to(self, watch: Watch) -> None:
         """Tell *watch*, and nobody else, before anything changes."""
@@ -367,8 +406,21 @@ class Partition(Sink):
         if self._watch is not None:
             self._watch.contact_changes(life)
 
-    def _settle(self, life: Life) -> None:
-        """After a step: schedule what is due earlier than before, show who awaits a reply."""
+    def _settle(self, life: Life, last_ms: int) -> None:
+        """Schedule what follows from an event of *last_ms*, and show who awaits a reply.
+
+        Behind an event that time has not passed yet nothing is due yet either, so in a batch the
+        schedule may wait for its end.
+        """
+        if self._is_in_batch and last_ms > self.now_ms:
+            self._unscheduled[life] = None
+        else:
+            self._put_on_schedule(life)
+        if life.awaits_from_ms >= 0 or life.shown is not None:
+            self._show_awaiting(life)
+
+    def _put_on_schedule(self, life: Life) -> None:
+        """Schedule what is due earlier than before."""
         last_ms = life.facts[-1].time_ms
         if life.open or life.awaits_from_ms >= 0 or life.due_ms > last_ms + self._kept_ms:
             due_ms = life.next_due_ms(self.limits)
@@ -377,12 +429,21 @@ class Partition(Sink):
                 due_ms = life.next_due_ms(self.limits)
             if due_ms < life.due_ms:
                 self._schedule.put(life, due_ms)
-        if life.awaits_from_ms >= 0 or life.shown is not None:
-            self._show_awaiting(life)
+
+    def _schedule_all(self) -> None:
+        """Schedule those whose turn was put off."""
+        if self._unscheduled:
+            lives, self._unscheduled = self._unscheduled, {}
+            for life in lives:
+                self._put_on_schedule(life)
 
     def _show_awaiting(self, life: Life) -> None:
         start_ms = life.awaits_from_ms
-        tally = self.tally(life.queue or UNKNOWN, life.channel) if start_ms >= 0 else None
+        tally = None
+        if start_ms >= 0:
+            tally = life.shown
+            if tally is None or tally.queue != life.queue or tally.channel != life.channel:
+                tally = self.tally(life.queue or UNKNOWN, life.channel)
         if life.shown is not None and life.shown is not tally:
             del life.shown.awaiting[life]
         if tally is not None:
@@ -406,6 +467,7 @@ class Partition(Sink):
                             if not life.block.is_free:
                                 self._tell(life)
                             life.replaced += 1
+                            self._schedule_all()
                             del old.facts[at]
                             self._refold(contact, life, fact, replaces=True)
                     return
@@ -424,6 +486,7 @@ class Partition(Sink):
         self, contact: str, old: list[Life], facts: list[Fact], home: str, changed_ms: int
     ) -> None:
         """Fold the facts of *old* lives and the new *facts* from nothing."""
+        self._schedule_all()
         if old and not old[-1].block.is_free:
             self._tell(old[-1])
         ids: set[str] = set()
@@ -472,7 +535,7 @@ class Partition(Sink):
         for life in old[:-1]:
             self._schedule.drop(life)
         for life in new:
-            self._settle(life)
+            self._settle(life, self.now_ms)
 
     def _restart(self, restart: Fact) -> None:
         """A source has restarted: end its open waits, also those of contacts known since."""
@@ -744,28 +807,30 @@ class Partition(Sink):
         """Count an initial-response event."""
         response = life.response
         if response is not None:
-            tally = self.tally(response.queue, life.channel)
-            if response.time_ms > tally.last_event_ms:
-                tally.last_event_ms = response.time_ms
-            tally.count(_response_class(response.within))
-            if response.time_ms <= self.shown_next_ms:
+            time_ms, queue, within, _ = response
+            tally = self.tally(queue, life.channel)
+            if time_ms > tally.last_event_ms:
+                tally.last_event_ms = time_ms
+            tally.count(_response_class(within))
+            if time_ms <= self.shown_next_ms:
                 tally.apply_response(response, 1)
             else:
-                self._hold(response.time_ms, tally.apply_response, response, 1)
+                self._hold(time_ms, tally.apply_response, response, 1)
 
     def replied(self, life: Life) -> None:
         """Count how long the first human reply took."""
         reply = life.reply
         if reply is not None:
-            tally = self.tally(reply.queue, life.channel)
-            if reply.time_ms > tally.last_event_ms:
-                tally.last_event_ms = reply.time_ms
+            time_ms = reply[0]
+            tally = self.tally(reply[1], life.channel)
+            if time_ms > tally.last_event_ms:
+                tally.last_event_ms = time_ms
             _observe_reply(tally, reply)
             life.reply_observed = True
-            if reply.time_ms <= self.shown_next_ms:
+            if time_ms <= self.shown_next_ms:
                 tally.apply_reply(reply, 1)
             else:
-                self._hold(reply.time_ms, tally.apply_reply, reply, 1)
+                self._hold(time_ms, tally.apply_reply, reply, 1)
 
     def unmatched(self, life: Life) -> None:
         """Count an outcome that closed nothing."""
@@ -1043,7 +1108,7 @@ def _kin(one: str, other: str) -> bool:
 
 
 def _response_class(within: bool) -> str:
-    return f"initial_response_events:{'true' if within else 'false'}"
+    return "initial_response_events:true" if within else "initial_response_events:false"
 
 
 def _by_ordinal(lives: Iterable[Life]) -> dict[tuple[int, int], Visit]:
@@ -1067,10 +1132,9 @@ def _observe_wait(tally: QueueTally, visit: Visit) -> None:
 
 
 def _observe_reply(tally: QueueTally, reply: Reply) -> None:
-    for name, took_ms in (
-        ("asked", reply.time_ms - reply.first_asked_ms),
-        ("handoff", reply.handoff_ms),
-        ("assignment", reply.assignment_ms),
-    ):
-        if took_ms is not None:
-            tally.responses[name].observe(took_ms)
+    time_ms, _, first_asked_ms, _, handoff_ms, assignment_ms = reply
+    tally.responses["asked"].observe(time_ms - first_asked_ms)
+    if handoff_ms is not None:
+        tally.responses["handoff"].observe(handoff_ms)
+    if assignment_ms is not None:
+        tally.responses["assignment"].observe(assignment_ms)

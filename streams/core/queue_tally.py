@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from streams.core import panes as p
 from streams.core import tally as t
-from streams.core.calendar import day_of, day_start
+from streams.core.calendar import day_of, day_start, pane_of
 from streams.core.contact import ABANDONED, ANSWERED, EXPIRED, LEFT, VOICE, Life, Visit
 from streams.core.figures import Live
 from streams.core.panes import EACH, Pane, Rolling
@@ -73,14 +73,15 @@ class QueueTally:
         "_days",
         "_every_ms",
         "_fresh",
+        "_from_ms",
         "_is_rolling",
-        "_number",
         "_pane",
         "_rolling",
         "_rounding",
         "_segment_names",
         "_segment_numbers",
         "_stretch",
+        "_to_ms",
         "_zone",
         "awaiting",
         "channel",
@@ -147,8 +148,9 @@ class QueueTally:
         # What its day does not have yet: it is looked at by the second, and not by the event.
         self._fresh: Pane = {}
         self._day_starts_ms = self._day_ends_ms = 0
-        # The last pane touched: most of what happens falls where the last thing did.
-        self._number = -1
+        # The last pane touched, and (from, to] in which it and its day have everything: most of
+        # what happens falls where the last thing did.
+        self._from_ms = self._to_ms = 0
         self._pane: Pane = {}
         self._is_rolling = False
         self._covering: list[t.Sums] = []
@@ -187,7 +189,7 @@ class QueueTally:
     def _change_all(self) -> None:
         """Every pane and day is about to change."""
         self.revision += 1
-        self._number = -1
+        self._look_anew()
         for rolling in self._rolling.values():
             rolling.at = -1
         for stretch in {number // self._stretch for number in self.panes} - self.touched:
@@ -299,7 +301,7 @@ class QueueTally:
 
     def window(self, name: str, tick: int) -> t.Sums:
         """The rolling window *name* as it stands at *tick* (a pane number)."""
-        self._number = -1
+        self._look_anew()
         self._is_rolling = True
         return self._rolling[name].move(self.panes, tick, self._segment_names)
 
@@ -332,11 +334,11 @@ class QueueTally:
     def forget_touched(self) -> None:
         """Tell `watch` again of every stretch."""
         self.touched.clear()
-        self._number = -1
+        self._look_anew()
 
     def forget_before(self, pane: int) -> None:
         """Drop panes up to *pane*, and all but the last three days."""
-        self._number = -1
+        self._look_anew()
         for rolling in self._rolling.values():
             rolling.forget_before(pane)
         for old in [number for number in self.panes if number <= pane]:
@@ -352,8 +354,13 @@ class QueueTally:
             self._segment_names.append(segment)
         return number
 
-    def _turn_to(self, number: int, time_ms: int) -> None:
-        """Count into the pane *number* and the day of *time_ms* from now on."""
+    def _look_anew(self) -> None:
+        """Turn to its pane with whatever is counted next."""
+        self._from_ms = self._to_ms = 0
+
+    def _turn_to(self, time_ms: int) -> None:
+        """Count into the pane and the day of *time_ms* from now on."""
+        number = pane_of(time_ms, self._every_ms)
         if self.watch is not None and number // self._stretch not in self.touched:
             self.watch.panes_change(self, number // self._stretch)
             self.touched.add(number // self._stretch)
@@ -367,7 +374,8 @@ class QueueTally:
         pane = self.panes.get(number)
         if pane is None:
             pane = self.panes[number] = {}
-        self._number = number
+        self._from_ms = max((number - 1) * self._every_ms, self._day_starts_ms - 1)
+        self._to_ms = min(number * self._every_ms, self._day_ends_ms - 1)
         self._pane = pane
         self._covering = (
             [rolling.sums for rolling in self._rolling.values() if rolling.covers(number)]
@@ -378,9 +386,8 @@ class QueueTally:
     def _count(self, time_ms: int, cell: int, times: int) -> None:
         """Let what *cell* says have happened *times* times, never 0, at *time_ms*."""
         self.revision += 1
-        number = -(-time_ms // self._every_ms)
-        if number != self._number or not self._day_starts_ms <= time_ms < self._day_ends_ms:
-            self._turn_to(number, time_ms)
+        if not self._from_ms < time_ms <= self._to_ms:
+            self._turn_to(time_ms)
         pane = self._pane
         count = pane.get(cell, 0) + times
         if count:
@@ -489,13 +496,14 @@ class QueueTally:
 
     def apply_response(self, response: Response, sign: int) -> None:
         """Count an initial-response event when it happened."""
-        at_ms = response.first_asked_ms if self._by_arrival else response.time_ms
-        self._count(at_ms, p.RESPONDED_WITHIN if response.within else p.RESPONDED_LATE, sign)
+        time_ms, _, within, first_asked_ms = response
+        at_ms = first_asked_ms if self._by_arrival else time_ms
+        self._count(at_ms, p.RESPONDED_WITHIN if within else p.RESPONDED_LATE, sign)
 
     def apply_reply(self, reply: Reply, sign: int) -> None:
         """Count how long the first human reply took, when it came."""
-        took_ms = reply.took_ms
-        at_ms = reply.first_asked_ms if self._by_arrival else reply.time_ms
+        time_ms, _, first_asked_ms, took_ms, _, _ = reply
+        at_ms = first_asked_ms if self._by_arrival else time_ms
         self._count(at_ms, p.RESPONSE + EACH * self._rounding(took_ms), sign)
         if took_ms:
             self._count(at_ms, t.RESPONSE_MS, sign * took_ms)

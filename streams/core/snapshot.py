@@ -200,6 +200,7 @@ class Cutter(Watch):
         self._changed: set[int] = set()
         self._numbers: list[int] = []
         self._panes: dict[tuple[int, int], dict[QueueTally, list[tuple[int, Pane]]]] = {}
+        self._gone_before = 0
         self._days: dict[int, dict[QueueTally, list[tuple[int, Sums]]]] = {}
         self._group: dict[QueueTally, int] = {}
         self._groups: list[list[QueueTally]] = [[] for _ in range(GROUPS)]
@@ -337,10 +338,11 @@ class Cutter(Watch):
         """Keep the panes and days that the cut still needs; the panes change no more."""
         self._stretches = {key for key in self._stretches if key[0] >= before}
         for (stretch, group), saved in self._panes.items():
-            if stretch < before:
+            if self._gone_before <= stretch < before:
                 for tally in self._in_pane_group(group):
                     if tally not in saved:
                         saved[tally] = self._in(tally, stretch)
+        self._gone_before = before
         for tally in self._partition.tallies.values():
             if len(tally.days) > DAYS_KEPT:
                 group = self._group_of(tally)
@@ -475,6 +477,7 @@ class Cutter(Watch):
                     self._days[group] = {}
                     self._jobs.append((name, partial(self._days_of, group)))
         self._stretches |= stretches
+        self._gone_before = 0
         for stretch, group in sorted(self._stretches):
             name = f"panes/{stretch}/{group}"
             self._present.append(name)

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from schemas.codec import Decoder, Unreadable
-from schemas.events import Event
+from schemas.codec import Decoder
 from streams.core.contact import NEVER
 from streams.core.partition import Partition
 from streams.ledger import FALLEN_BACK, NOTHING_MISSED, Missed
@@ -154,24 +153,14 @@ class Records(Sink):
         partition = self.partitions[tp]
         if tp in self._open_gaps:
             self.end_gap(tp, batch[0].timestamp)
-        accept = partition.accept
-        decode = self._decoder(tp.topic).decode
-        decoded: list[tuple[Event, int] | Unreadable] = []
-        for record in batch:
-            try:
-                decoded.append(decode(record.value))
-            except Unreadable as unreadable:
-                decoded.append(unreadable)
-        last = decoded[-1]
-        if not isinstance(last, Unreadable):
-            partition.expect(last[1], max([record.timestamp for record in batch]))
-        for record, told in zip(batch, decoded, strict=True):
-            if isinstance(told, Unreadable):
-                partition.arrive(record.timestamp)
-                self._reject(tp, record, told.reason)
-            elif not accept(*told, record.timestamp):
-                self._reject(tp, record, FUTURE)
-        partition.advance(min(partition.arrival_ms, partition.latest_ms))
+        decoder = self._decoder(tp.topic)
+        events, unreadable = decoder.decode_all([record.value for record in batch])
+        ahead = partition.accept_all(events, [record.timestamp for record in batch])
+        reasons = dict.fromkeys(ahead, FUTURE)
+        for at, refused in unreadable.items():
+            reasons[at] = refused.reason
+        for at in sorted(reasons):
+            self._reject(tp, batch[at], reasons[at])
         self._offsets[tp] = batch[-1].offset + 1
 
     def missed(self, tp: TP, expected: int, got: int) -> None:

@@ -1,10 +1,14 @@
 """A backlog is taken in batches, and its partition is told beforehand how far each of them goes."""
 
+from typing import Any
+
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import Decoder
+from streams.core.contact import Life, Limits
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from tests.support.core_events import call, ms, sales, tell
@@ -13,28 +17,52 @@ from tests.support.core_state import differences, state_of
 from tests.support.histories import History, histories, unruly
 
 
+def figures_of(partition: Partition) -> dict[str, Any]:
+    """All but when each contact is looked at: that may be sooner than anything is due."""
+    state = state_of(partition)
+    for lives in state["contacts"].values():
+        for life in lives:
+            del life["due_ms"]
+    return state
+
+
 @given(histories(), st.data(), st.integers(1, 9))
-def test_to_be_told_how_far_a_batch_goes_changes_nothing_once_it_is_through(
+def test_a_batch_taken_at_once_comes_to_the_same_as_its_events_one_by_one(
     history: History, data: st.DataObject, size: int
 ) -> None:
     log = unruly(data.draw, history)
     decode = Decoder().decode
-    told, untold = (Partition(book_of(history.policy)) for _ in range(2))
+    at_once, one_by_one = (Partition(book_of(history.policy)) for _ in range(2))
     for start in range(0, len(log), size):
-        batch = [(*decode(orjson.dumps(e)), stamp) for stamp, e in log[start : start + size]]
-        told.expect(batch[-1][1], max(stamp for _, _, stamp in batch))
-        for event, time_ms, stamp_ms in batch:
-            assert told.accept(event, time_ms, stamp_ms) == untold.accept(event, time_ms, stamp_ms)
-        for partition in (told, untold):
-            partition.advance(min(partition.arrival_ms, partition.latest_ms))
+        stamps_ms = [stamp for stamp, _ in log[start : start + size]]
+        events = [decode(orjson.dumps(event)) for _, event in log[start : start + size]]
+        ahead = at_once.accept_all(events, stamps_ms)
+        taken = [
+            one_by_one.accept(event, time_ms, stamp_ms)
+            for (event, time_ms), stamp_ms in zip(events, stamps_ms, strict=True)
+        ]
+        one_by_one.advance(min(one_by_one.arrival_ms, one_by_one.latest_ms))
 
-        assert not differences(state_of(told), state_of(untold))
+        assert ahead == [at for at, was_taken in enumerate(taken) if not was_taken]
+        assert not differences(figures_of(at_once), figures_of(one_by_one))
+        for life in at_once.lives.values():
+            assert life.due_ms <= life.next_due_ms(at_once.limits)
+
+
+def test_of_a_record_that_cannot_be_read_a_batch_takes_the_arrival() -> None:
+    partition = Partition(PolicyBook())
+
+    ahead = partition.accept_all([call(0, "queued"), None], [ms(0), ms(60)])
+
+    assert ahead == []
+    assert (partition.arrival_ms, partition.latest_ms, partition.now_ms) == (ms(60), ms(0), ms(0))
+    assert len(partition.lives) == 1
 
 
 def test_what_the_end_of_a_batch_has_passed_is_not_held_back() -> None:
     events = [call(0, "queued"), call(7, "answered"), call(600, "ended")]
     partition = Partition(PolicyBook())
-    partition.expect(ms(600), ms(600))
+    partition._expect(ms(600), ms(600))
 
     tell(partition, events)
 
@@ -42,10 +70,37 @@ def test_what_the_end_of_a_batch_has_passed_is_not_held_back() -> None:
     assert sales(partition).panes
 
 
-def test_a_last_event_that_will_be_late_or_refused_says_nothing_of_how_far_a_batch_goes() -> None:
-    for last_s, arrival_s in ((0, 20_000), (20_000, 0)):
-        partition = Partition(PolicyBook())
+@pytest.mark.parametrize(("last_s", "arrival_s"), [(0, 20_000), (20_000, 0)])
+def test_a_last_event_that_is_late_or_refused_says_nothing_of_how_far_a_batch_goes(
+    last_s: int, arrival_s: int
+) -> None:
+    partition = Partition(PolicyBook())
 
-        partition.expect(ms(last_s), ms(arrival_s))
+    partition.accept_all([call(last_s, "queued")], [ms(arrival_s)])
 
-        assert partition.shown_next_ms == 0
+    assert partition.shown_next_ms == 0
+
+
+def test_a_batch_may_bring_another_content_of_an_id_that_it_has_brought() -> None:
+    earlier, later = (call(at_s, "queued", id="one") for at_s in (0, 1))
+    partition = Partition(PolicyBook())
+
+    partition.accept_all([earlier, later], [ms(1), ms(1)])
+
+    (life,) = partition.lives.values()
+    assert [fact.time_ms for fact in life.facts] == [ms(1)]
+    assert life.due_ms <= life.next_due_ms(partition.limits)
+
+
+def test_two_lives_that_a_late_event_of_their_batch_makes_one_are_forgotten_once() -> None:
+    rest_s = Limits().rest_ms // 1000
+    forgotten: list[Life] = []
+    partition = Partition(PolicyBook(), on_forget=forgotten.append)
+    events = [call(at_s, "ended") for at_s in (0, rest_s + 1, rest_s // 2)]
+
+    partition.accept_all(events, [ms(0), ms(rest_s + 1), ms(rest_s + 1)])
+    assert len(partition.lives["c-1"].facts) == 3
+    partition.arrive(ms(10 * rest_s))
+    partition.advance(ms(10 * rest_s))
+
+    assert len(forgotten) == 1

@@ -622,3 +622,13 @@ def test_no_net_counter_is_ever_negative(history: History, data: st.DataObject) 
         floor.take([record])
         for tally in floor.partitions[0].tallies.values():
             assert {name: n for name, n in tally.net().items() if n < 0} == {}
+
+
+def test_what_comes_late_from_before_midnight_is_of_the_day_before_if_not_of_another_pane() -> None:
+    midnight_s = 14 * 3600
+    partition = told(call(midnight_s, "queued", contact="first"), now_s=midnight_s + 5)
+    for at_s, contact in ((midnight_s, "second"), (midnight_s - 2, "third")):
+        tell(partition, [call(at_s, "queued", contact=contact)])
+
+    offered = {day: sums.counts[OFFERED] for day, sums in sales(partition).days.items()}
+    assert offered == {ms(midnight_s) - 86_400_000: 1, ms(midnight_s): 2}

@@ -32,6 +32,7 @@ from mode.threads import ServiceThread, WorkerThread
 
 from streams import transport
 from streams.kafka_access import KafkaAccess
+from streams.prefetched import Prefetched
 from streams.reader import TP, Record, Sink
 from streams.transport import TransportOptions, create_app
 
@@ -262,7 +263,7 @@ def test_records_handed_over_as_parsed_say_the_same_as_aiokafkas_copies() -> Non
         builder.append(1, 2000, None, None, [])
 
     copies = fetched(build).getall()
-    prefetched = transport._Prefetched()
+    prefetched = Prefetched()
     prefetched[TopicPartition("calls", 0)] = fetched(build)
     lean = prefetched[TopicPartition("calls", 0)].getall()
 
@@ -276,6 +277,28 @@ def test_records_handed_over_as_parsed_say_the_same_as_aiokafkas_copies() -> Non
             copy.value,
         )
         assert tuple(record.headers) == copy.headers
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 5, 6, None])
+def test_records_are_handed_over_as_many_at_a_time_as_aiokafka_would(at_a_time: int | None) -> None:
+    def build(builder: DefaultRecordBatchBuilder) -> None:
+        for offset in range(5):
+            builder.append(offset, 1000, b"key", b"%d" % offset, [])
+
+    theirs = fetched(build)
+    prefetched = Prefetched()
+    prefetched[TopicPartition("calls", 0)] = ours = fetched(build)
+
+    taken = 0
+    while theirs.has_more():
+        for of in (theirs, ours):
+            of._assignment.state_value(None).position = taken
+        offsets = [each.offset for each in theirs.getall(at_a_time)]
+
+        assert [each.offset for each in ours.getall(at_a_time)] == offsets
+        assert theirs.has_more() == ours.has_more()
+        taken += len(offsets)
+    assert taken == 5
 
 
 def test_aiokafka_keeps_what_it_read_ahead_where_it_is_looked_for() -> None:
