@@ -24,6 +24,13 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 1.0
 RETRY_FROM_S: Final = 1.0
 RETRY_TO_S: Final = 5.0
+SURELY_IN_IT_S: Final = 0.003
+"""How far into a second its frames are made.
+
+A loop whose timers count whole milliseconds may wake up too soon: still in the second before, whose
+frames are there already, so that the floor would wait in vain for those of its own.
+"""
+
 SETTLED_WITHIN_S: Final = 0.7
 """How long after its second a floor waits for the frames that are still under way."""
 
@@ -114,7 +121,7 @@ class FloorExchange:
     async def run(self, keeper: FloorKeeper) -> None:
         """Exchange frames at every whole second and have the floor shown."""
         while True:
-            await asyncio.sleep(EVERY_S - time.time() % EVERY_S)
+            await asyncio.sleep(until_next(time.time()))
             frames = await _between(keeper.framing())
             is_free = self._writing is None or self._writing.done()
             if is_free and time.monotonic() >= self._not_before_s:
@@ -207,6 +214,11 @@ class FloorExchange:
             if self._has_snapshot(tp):
                 await self._log.remove_before(tp, epoch)
                 self._cleaned.add((tp, epoch))
+
+
+def until_next(now_s: float) -> float:
+    """How long to sleep at *now_s* to wake up within the next second, and soon."""
+    return EVERY_S - now_s % EVERY_S + SURELY_IN_IT_S
 
 
 async def _between(steps: Steps[T]) -> T:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import orjson
+import pytest
 
 from streams.core.frame import Frame
 from streams.core.steps import last_of
-from streams.floor_exchange import FloorExchange
+from streams.floor_exchange import FloorExchange, until_next
 from streams.floor_keeper import FloorKeeper
 from streams.floor_log import FloorLog
 from streams.kafka_access import KafkaAccess
@@ -274,3 +275,14 @@ async def test_what_an_older_version_has_written_without_claims_is_read() -> Non
     await eve.hears()
 
     assert (before, eve.offered()) == (8, 9)
+
+
+@pytest.mark.parametrize("now_s", [100.0, 100.0005, 100.25, 100.9995, 1_795_514_400.999])
+@pytest.mark.parametrize("early_s", [0.0, 0.002])
+def test_a_timer_that_is_early_wakes_it_within_the_next_second_all_the_same(
+    now_s: float, early_s: float
+) -> None:
+    woken_s = now_s + until_next(now_s) - early_s
+
+    assert int(woken_s) == int(now_s) + 1
+    assert woken_s % 1 < 0.01
