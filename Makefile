@@ -64,7 +64,7 @@ cluster-programs: $(VENV)/.test ## and Helm and a Kubernetes, the same way: what
 	@$(BIN)/python -m requirements.build_programs $(PROGRAMS) $(CLUSTER_PROGRAMS)
 
 test-cluster: cluster-programs .venv-checkov/.done ## the chart on a real Kubernetes control plane
-	$(PYTEST) tests/deploying $(ARGS)
+	$(PYTEST) $(PARALLEL) tests/deploying $(ARGS)
 
 lock: $(BIN)/python ## the lock files anew, with UPGRADE=--upgrade for newer versions
 	@$(BIN)/uv --version 2>/dev/null || $(PIP) install uv==$(UV_VERSION)
