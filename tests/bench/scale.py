@@ -199,8 +199,8 @@ def of_objects(text: bytes) -> tuple[float, int]:
 
 def our_job() -> Contender:
     """The whole worker, compiled where that is there."""
-    ours = [each for each in CONTENDERS if each.job == "work"]
-    return ours[-1] if COMPILED.exists() else ours[0]
+    ours = [each for each in CONTENDERS if each.job == "work" and not each.rests]
+    return next(each for each in ours if each.compiled == COMPILED.exists())
 
 
 def backlog(events: int) -> None:
