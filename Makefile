@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # Each file whole in one of two processes: most of what the heavy ones do is to wait.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Those with many quick ones come last, since one long file at the end would be waited for alone.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 UV_VERSION := 0.13.9
 # Programs that are built once; a Kubernetes takes longest, and only tests/deploying needs these.
 CLUSTER_PROGRAMS := compose etcd helm kubernetes kwok prometheus-operator

@@ -1,4 +1,4 @@
-"""One real Kubernetes for all tests of this folder, and namespaces that no two tests share."""
+"""One real Kubernetes for all tests of this folder that a process runs, and namespaces for each."""
 
 import uuid
 from collections.abc import Iterator
