@@ -24,17 +24,8 @@ MODULES: Final = (
     *(
         f"streams/core/{name}.py"
         for name in (
-            *(
-                "blocks",
-                "calendar",
-                "contact",
-                "panes",
-                "partition",
-                "policy",
-                "queue_tally",
-                "schedule",
-            ),
-            *("sources", "tally"),
+            *("blocks", "calendar", "contact", "panes", "partition", "policy", "queue_tally"),
+            *("schedule", "sources", "tally"),
             *("reporting", "snapshot"),  # have classes derived from those
         )
     ),

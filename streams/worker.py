@@ -69,6 +69,9 @@ UNSETTLED_AFTER_S: Final = 300.0
 CLAIM_AGAIN_PER_SESSION: Final = 4
 """A member that the group has put out learns it with its next heartbeat, of ten in a session."""
 
+GC_THRESHOLDS: Final = (100_000, 20, 100)
+"""What a partition remembers is many small objects that live for hours and form no cycles."""
+
 EXIT_UNREACHABLE: Final = 3
 EXIT_PARTITIONS_CHANGED: Final = 4
 EXIT_POLICY_SET_ANEW: Final = 5
@@ -332,8 +335,7 @@ def run_worker(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # While a broker is away aiokafka says so many times a second; the transport says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # What a partition remembers is many small objects that live for hours and form no cycles.
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(*GC_THRESHOLDS)
     log.info("floorwatch %s on Python %s", version("floorwatch"), platform.python_version())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

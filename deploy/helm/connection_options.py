@@ -14,7 +14,7 @@ from deploy.helm.option import (
     flag,
     length,
     many,
-    of_kubernetes,
+    of_a_job,
     whole,
     words,
 )
@@ -141,16 +141,7 @@ TOPICS_CREATE: Final = Section(
             "deploy/kafka/ACLS.md."
         ),
         "backoffLimit": whole("How often it is tried again.", 3, 0, 20),
-        "activeDeadlineSeconds": whole("When it is given up.", 300, 10, 86_400),
-        "ttlSecondsAfterFinished": whole("When what is left of it is removed.", 3600, 0, 604_800),
-        "resources": of_kubernetes(
-            "Its resources.",
-            {
-                "requests": {"cpu": "50m", "memory": "128Mi"},
-                "limits": {"cpu": "1", "memory": "256Mi"},
-            },
-            examples=[{"limits": {"memory": "1Gi"}}],
-        ),
+        **of_a_job(),
     },
 )
 

@@ -13,6 +13,7 @@ from deploy.helm.option import (
     choice,
     flag,
     many,
+    of_a_job,
     of_kubernetes,
     texts,
     whole,
@@ -225,16 +226,7 @@ PRECHECK: Final = Section(
     "nobody: where they are wrong, Helm stops and changes nothing. `existingPolicy` is not read.",
     options={
         "enabled": flag("Run it.", True),
-        "activeDeadlineSeconds": whole("When it is given up.", 300, 10, 86_400),
-        "ttlSecondsAfterFinished": whole("When what is left of it is removed.", 3600, 0, 604_800),
-        "resources": of_kubernetes(
-            "Its resources.",
-            {
-                "requests": {"cpu": "50m", "memory": "128Mi"},
-                "limits": {"cpu": "1", "memory": "256Mi"},
-            },
-            examples=[{"limits": {"memory": "1Gi"}}],
-        ),
+        **of_a_job(),
     },
 )
 

@@ -128,6 +128,22 @@ def of_kubernetes(
     )
 
 
+def of_a_job() -> dict[str, Option]:
+    """How long a Job of floorwatch's own commands may take, stays, and what it gets."""
+    return {
+        "activeDeadlineSeconds": whole("When it is given up.", 300, 10, 86_400),
+        "ttlSecondsAfterFinished": whole("When what is left of it is removed.", 3600, 0, 604_800),
+        "resources": of_kubernetes(
+            "Its resources.",
+            {
+                "requests": {"cpu": "50m", "memory": "128Mi"},
+                "limits": {"cpu": "1", "memory": "256Mi"},
+            },
+            examples=[{"limits": {"memory": "1Gi"}}],
+        ),
+    }
+
+
 def _with(schema: Schema, examples: Sequence[Any]) -> Schema:
     return {**schema, "examples": list(examples)} if examples else schema
 

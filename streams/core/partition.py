@@ -197,9 +197,7 @@ class Partition(Sink):
         if time_ms > self.latest_ms:
             self.latest_ms = time_ms
         if _IS_OF_A_CONTACT[place]:
-            contact, fact = fact_of(cast(ContactEvent, event), time_ms, self.policies)
-            self.sources.heard(fact[4], time_ms)
-            self._take(contact, fact)
+            self._take(*fact_of(cast(ContactEvent, event), time_ms, self.policies))
         else:
             self._take_other(event, time_ms)
         return True
@@ -270,16 +268,17 @@ class Partition(Sink):
             self._ignore("too_much_staffing")
 
     def _take(self, contact: str, fact: Fact) -> None:
+        time_ms, _, _, key, source, _, channel, segment, _ = fact
+        self.sources.heard(source, time_ms)
         life = self.lives.get(contact)
         if life is None:
             if len(self.lives) >= self._max_contacts:
                 self._ignore("too_many_contacts")
-            elif fact.time_ms <= self.last_restart_ms:
+            elif time_ms <= self.last_restart_ms:
                 self._refold(contact, None, fact)
             else:
                 self._begin(contact, fact, None)
             return
-        time_ms, _, _, key, source, _, channel, segment, _ = fact
         if source != life.home:
             key = life.key_of(fact)
         if key in life.ids or (life.earlier is not None and _is_known(life.earlier, key)):
@@ -535,7 +534,7 @@ class Partition(Sink):
         for life in old[:-1]:
             self._schedule.drop(life)
         for life in new:
-            self._settle(life, self.now_ms)
+            self._settle(life, self.now_ms)  # something of it may be due already
 
     def _restart(self, restart: Fact) -> None:
         """A source has restarted: end its open waits, also those of contacts known since."""
@@ -821,8 +820,8 @@ class Partition(Sink):
         """Count how long the first human reply took."""
         reply = life.reply
         if reply is not None:
-            time_ms = reply[0]
-            tally = self.tally(reply[1], life.channel)
+            time_ms, queue, _, _, _, _ = reply
+            tally = self.tally(queue, life.channel)
             if time_ms > tally.last_event_ms:
                 tally.last_event_ms = time_ms
             _observe_reply(tally, reply)

@@ -34,6 +34,7 @@ from streams.core.partition import Partition  # noqa: E402
 from streams.core.policy import PolicyBook  # noqa: E402
 from streams.exposition import Exposition, Pipeline  # noqa: E402
 from streams.local_kafka import LocalKafka  # noqa: E402
+from streams.worker import GC_THRESHOLDS  # noqa: E402
 from tests.bench.compare import COMPILED, CONTENDERS, Bench, Contender, run_once  # noqa: E402
 from tests.support.recordings import BANK_MONTH  # noqa: E402
 from tests.support.running import RunningWorker, parsed, records_read  # noqa: E402
@@ -288,7 +289,7 @@ BENCHES: Final[dict[str, Callable[[int], None]]] = {
 @click.option("--beside", "beside_count", type=int, hidden=True)
 def main(names: tuple[str, ...], events: int, beside_count: int | None) -> None:
     """Measure how things grow; NAMES are some of them."""
-    gc.set_threshold(100_000, 20, 100)  # as a worker does
+    gc.set_threshold(*GC_THRESHOLDS)
     if beside_count is not None:
         beside(beside_count)
         return

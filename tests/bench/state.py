@@ -260,7 +260,7 @@ def peak_mb(pid: int) -> float:
 )
 def main(opened: int, remembered: int, agents: int, queues: int, bootstrap: str | None) -> None:
     """Fill a partition, write it, restore it, and start a worker with it."""
-    gc.set_threshold(100_000, 20, 100)  # as a worker does
+    gc.set_threshold(*worker.GC_THRESHOLDS)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bootstrap = bootstrap or stack.enter_context(LocalKafka(tell=click.echo)).bootstrap

@@ -1,7 +1,8 @@
 """What `streams.transport` takes for granted about the releases of Faust and aiokafka it is for.
 
-When one of these fails after an upgrade, read `streams/transport.py` (and `own_producer.py` for the
-producer) beside the new release before anything else: the numbers of the monitor rest on it.
+When one of these fails after an upgrade, read `streams/transport.py` (and `prefetched.py` for what
+was read ahead, `own_producer.py` for the producer) beside the new release before anything else: the
+numbers of the monitor rest on it.
 """
 
 import asyncio
