@@ -118,17 +118,25 @@ class Decoder:
 
     def decode_all(
         self, raws: Iterable[bytes | None]
-    ) -> tuple[list[tuple[Event, int] | None], dict[int, Unreadable]]:
-        """What `decode` says of each of *raws*: None, and why by its place, where it raises."""
-        decoded: list[tuple[Event, int] | None] = []
+    ) -> tuple[list[Event | None], list[int], dict[int, Unreadable]]:
+        """What `decode` says of each of *raws*: the events, their moments, and what it raises.
+
+        Where it raises, which is told by its place, there is no event, and 0 for its moment.
+        """
+        events: list[Event | None] = []
+        times_ms: list[int] = []
         unreadable: dict[int, Unreadable] = {}
         for raw in raws:
             try:
-                decoded.append(self.decode(raw))
+                event, time_ms = self.decode(raw)
             except Unreadable as refused:
-                unreadable[len(decoded)] = refused
-                decoded.append(None)
-        return decoded, unreadable
+                unreadable[len(events)] = refused
+                events.append(None)
+                times_ms.append(0)
+            else:
+                events.append(event)
+                times_ms.append(time_ms)
+        return events, times_ms, unreadable
 
     def _decode_with_care(self, raw: bytes) -> tuple[Event, int]:
         record = _object(raw)

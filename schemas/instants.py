@@ -24,10 +24,8 @@ _LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _MINUTE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):", re.ASCII)
 _REST: Final = re.compile(r"(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 _FINER: Final = re.compile(r"(\d\d\.\d{3})\d+(.+)", re.ASCII)
-_THE_HOUR: Final = slice(len("1999-08-01T00:"))
-_THE_MINUTE: Final = slice(len("1999-08-01T00:10:"))
-_OF_THE_HOUR: Final = slice(_THE_HOUR.stop, _THE_MINUTE.stop)
-_THE_REST: Final = slice(_THE_MINUTE.stop, None)
+_HOUR_LENGTH: Final = len("1999-08-01T00:")
+_MINUTE_LENGTH: Final = len("1999-08-01T00:10:")
 
 # Text of a minute and text of what follows it, each to its share of the sum. Neighbouring events
 # share their minute, and there are few ways to end one, so almost every instant is two look-ups.
@@ -49,23 +47,28 @@ def read_instant(text: str) -> int:
     Raises:
         ValueError: it is not such an instant; the text of the error does not repeat it.
     """
-    try:
-        return _minutes[text[_THE_MINUTE]] + _rests[text[_THE_REST]]
-    except KeyError:
-        pass
-    try:
-        minute_ms = _hours[text[_THE_HOUR]] + _OF_HOUR_MS[text[_OF_THE_HOUR]]
-        instant_ms = minute_ms + _rests[text[_THE_REST]]
-    except KeyError:
+    minute_ms = _minutes.get(text[:_MINUTE_LENGTH])
+    rest_ms = _rests.get(text[_MINUTE_LENGTH:])
+    if minute_ms is None:
+        minute_ms = _minute_of_known_hour(text[:_MINUTE_LENGTH])
+    if minute_ms is None or rest_ms is None:
         return _read_anew(text)
-    _remember(_minutes, text[_THE_MINUTE], minute_ms)
-    return instant_ms
+    return minute_ms + rest_ms
+
+
+def _minute_of_known_hour(minute_text: str) -> int | None:
+    hour_ms = _hours.get(minute_text[:_HOUR_LENGTH])
+    of_hour_ms = _OF_HOUR_MS.get(minute_text[_HOUR_LENGTH:])
+    if hour_ms is None or of_hour_ms is None:
+        return None
+    _remember(_minutes, minute_text, hour_ms + of_hour_ms)
+    return hour_ms + of_hour_ms
 
 
 def _read_anew(text: str) -> int:
     if len(text) > MAX_INSTANT_LENGTH:
         raise ValueError("too long for an instant")
-    minute_text, rest_text = text[_THE_MINUTE], text[_THE_REST]
+    minute_text, rest_text = text[:_MINUTE_LENGTH], text[_MINUTE_LENGTH:]
     if finer := _FINER.fullmatch(rest_text):
         return read_instant(minute_text + finer[1] + finer[2])
     minute = _MINUTE.fullmatch(minute_text)
@@ -93,7 +96,7 @@ def _read_anew(text: str) -> int:
         raise ValueError("outside the years 1 to 9999 in UTC")
     if 1 < year < 9999:
         _remember(_minutes, minute_text, minute_ms)
-        _remember(_hours, text[_THE_HOUR], minute_ms - of_hour * 60_000)
+        _remember(_hours, text[:_HOUR_LENGTH], minute_ms - of_hour * 60_000)
     if not is_leap:
         _remember(_rests, rest_text, rest_ms)
     return instant_ms

@@ -21,6 +21,9 @@ from streams.topic_identity import TopicIdentity, identities
 log = logging.getLogger(__name__)
 
 FETCH_BYTES: Final = 8 << 20
+FETCH_WAIT_MS: Final = 20
+"""For so long may a fetch that finds nothing be held back, and a question behind it waits."""
+
 SILENT_WITHIN_S: Final = 20.0
 """How long the broker may say nothing before all is asked anew, over new connections."""
 
@@ -175,6 +178,7 @@ class StateLog:
         consumer = AIOKafkaConsumer(
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             **self._kafka.client,
         )
         try:

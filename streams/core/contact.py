@@ -50,7 +50,8 @@ ABANDONED: Final = 2
 LEFT: Final = 3
 EXPIRED: Final = 4
 
-NEVER: Final = 1 << 62
+NEVER: Final = (1 << 62) - 1
+"""The greatest integer that compiled code has without an object."""
 
 _OFFERED: Final = RANK[Offered]
 _REFUSED: Final = RANK[Refused]
@@ -96,6 +97,8 @@ class Fact(NamedTuple):
     detail: str
 
 
+NO_FACT: Final = Fact(0, 0, 0, "", "", "", "", "", "")
+
 DETAIL: Final[dict[type[Event], str]] = {
     Refused: "reason",
     Replied: "by",
@@ -121,22 +124,31 @@ _SEGMENT: Final = 10
 _OWN: Final = 12
 
 
-def _one(text: str) -> str:
-    """Of many equal texts one is kept: a fact would else hold five of its own for hours."""
-    return intern(text) if text else ""
+_intern: Final = intern
+_astuple: Final = astuple
+"""Compiled, an imported name is looked up in its module each time."""
 
 
-def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> tuple[str, Fact]:
-    """The contact of an event and its fact, with queue names folded into their canonical ones."""
-    rank = RANK[type(event)]
+def fact_of(
+    event: ContactEvent, rank: int, time_ms: int, policies: PolicyBook, like: Fact
+) -> tuple[str, Fact]:
+    """The contact of an event and its fact, with queue names folded into their canonical ones.
+
+    Of many equal texts one is kept, or a fact would hold five of its own for hours. Most are those
+    of the fact before, which *like* may be, and are not searched for then.
+    """
     # All at once: compiled, that is a fifth of what the fields cost by name.
-    fields = astuple(event)
-    queue = fields[_QUEUE]
-    detail = fields[_OWN] if _HAS_DETAIL[rank] else ""
+    fields = _astuple(event)
+    source: str = fields[_SOURCE]
+    queue: str = fields[_QUEUE]
+    channel: str = fields[_CHANNEL]
+    segment: str = fields[_SEGMENT]
+    detail: str = fields[_OWN] if _HAS_DETAIL[rank] else ""
     if policies.renamed:
         queue = policies.canonical(queue, time_ms)
         if rank == _TRANSFERRED:
             detail = policies.canonical(detail, time_ms)
+    _, _, _, _, source_before, queue_before, channel_before, segment_before, detail_before = like
     return fields[_CONTACT], _new(
         Fact,
         (
@@ -144,11 +156,11 @@ def fact_of(event: ContactEvent, time_ms: int, policies: PolicyBook) -> tuple[st
             fields[_SEQUENCE],
             rank,
             fields[_ID],
-            _one(fields[_SOURCE]),
-            _one(queue),
-            _one(fields[_CHANNEL]),
-            _one(fields[_SEGMENT]),
-            _one(detail),
+            source_before if source == source_before else _intern(source),
+            queue_before if queue == queue_before else _intern(queue),
+            channel_before if channel == channel_before else _intern(channel),
+            segment_before if segment == segment_before else _intern(segment),
+            detail_before if detail == detail_before else _intern(detail),
         ),
     )
 
@@ -347,6 +359,7 @@ _LIFE: Final = (
     "facts",
     "home",
     "ids",
+    "is_unscheduled",
     "named_channel",
     "notes",
     "open",
@@ -374,6 +387,7 @@ class Life:
         ids: ids of all events ever accepted, facts or not.
         dropped: times of events of which only the id is kept.
         earlier: the life of the same contact id before this one, while it is remembered.
+        is_unscheduled: its turn in the schedule has been put off to the end of the batch.
         open: visits not yet closed, in the order in which they were opened.
         visits: all visits, in the same order.
         queue: the queue the contact is in: the one named last, or "".
@@ -399,6 +413,7 @@ class Life:
         self.dropped: array[int] | None = None
         self.ran_ms = -1
         self.due_ms = NEVER
+        self.is_unscheduled = False
         self.visits: list[Visit] = []
         self.open: list[Visit] = []
         self.notes: list[Note] = []

@@ -10,7 +10,7 @@ windows, and moved in the counters, which only rise, with a correction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 import orjson
@@ -36,6 +36,7 @@ from streams.core.contact import (
     DETAIL,
     DROPPED,
     NEVER,
+    NO_FACT,
     OPEN,
     SILENT,
     SOURCE_STARTED,
@@ -137,6 +138,7 @@ class Partition(Sink):
         )
         self.sources = SourceBook()
         self._met = [0] * len(_PLACES)
+        self._newest = NO_FACT
         self.late = 0
         self.ignored: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
@@ -161,7 +163,7 @@ class Partition(Sink):
         self.last_restart_ms = -1
         self._schedule = Schedule()
         self._is_in_batch = False
-        self._unscheduled: dict[Life, None] = {}
+        self._unscheduled: list[Life] = []
         self.pruned_pane = 0
         # While folds are replaced: when the event that changed them happened. A tick before that
         # does not know of it yet.
@@ -190,20 +192,24 @@ class Partition(Sink):
         if time_ms - arrival_ms > FUTURE_MS or time_ms >= LAST_MS:
             return False
         place = _PLACES[type(event)]
-        self._met[place] += 1
+        met = self._met
+        met[place] = met[place] + 1
         if arrival_ms - time_ms > self.limits.lateness_ms:
             self.late += 1
             return True
         if time_ms > self.latest_ms:
             self.latest_ms = time_ms
         if _IS_OF_A_CONTACT[place]:
-            self._take(*fact_of(cast(ContactEvent, event), time_ms, self.policies))
+            of_contact = cast(ContactEvent, event)
+            contact, fact = fact_of(of_contact, place, time_ms, self.policies, self._newest)
+            self._newest = fact
+            self._take(contact, fact)
         else:
             self._take_other(event, time_ms)
         return True
 
     def accept_all(
-        self, events: Sequence[tuple[Event, int] | None], stamps_ms: Sequence[int]
+        self, events: list[Event | None], times_ms: list[int], stamps_ms: list[int]
     ) -> list[int]:
         """Take the events of one batch of records, and let time pass behind them.
 
@@ -213,22 +219,29 @@ class Partition(Sink):
         however many of its events the batch brings.
 
         Args:
-            events: each with its moment, in ms; None where a record cannot be read.
+            events: None where a record cannot be read.
+            times_ms: when each happened; of what cannot be read it says nothing.
             stamps_ms: the timestamps of their records; not empty.
 
         Returns:
             The places of those that lie in the future, which are the caller's to reject.
+
+        Raises:
+            ValueError: they are not of one length.
         """
-        last = events[-1]
-        if last is not None:
-            self._expect(last[1], max(stamps_ms))
+        if not len(events) == len(times_ms) == len(stamps_ms):
+            raise ValueError(
+                f"{len(events)} events with {len(times_ms)} times and {len(stamps_ms)} timestamps"
+            )
+        if events[-1] is not None:
+            self._expect(times_ms[-1], max(stamps_ms))
         ahead = []
         self._is_in_batch = True
-        for at, stamp_ms in enumerate(stamps_ms):
-            told = events[at]
-            if told is None:
+        for at, event in enumerate(events):
+            time_ms, stamp_ms = times_ms[at], stamps_ms[at]
+            if event is None:
                 self.arrive(stamp_ms)
-            elif not self.accept(told[0], told[1], stamp_ms):
+            elif not self.accept(event, time_ms, stamp_ms):
                 ahead.append(at)
         self._is_in_batch = False
         self._schedule_all()
@@ -412,7 +425,9 @@ class Partition(Sink):
         schedule may wait for its end.
         """
         if self._is_in_batch and last_ms > self.now_ms:
-            self._unscheduled[life] = None
+            if not life.is_unscheduled:
+                life.is_unscheduled = True
+                self._unscheduled.append(life)
         else:
             self._put_on_schedule(life)
         if life.awaits_from_ms >= 0 or life.shown is not None:
@@ -432,8 +447,9 @@ class Partition(Sink):
     def _schedule_all(self) -> None:
         """Schedule those whose turn was put off."""
         if self._unscheduled:
-            lives, self._unscheduled = self._unscheduled, {}
+            lives, self._unscheduled = self._unscheduled, []
             for life in lives:
+                life.is_unscheduled = False
                 self._put_on_schedule(life)
 
     def _show_awaiting(self, life: Life) -> None:
@@ -807,7 +823,7 @@ class Partition(Sink):
         response = life.response
         if response is not None:
             time_ms, queue, within, _ = response
-            tally = self.tally(queue, life.channel)
+            tally = self._tally_of(life, queue)
             if time_ms > tally.last_event_ms:
                 tally.last_event_ms = time_ms
             tally.count(_response_class(within))
@@ -821,7 +837,7 @@ class Partition(Sink):
         reply = life.reply
         if reply is not None:
             time_ms, queue, _, _, _, _ = reply
-            tally = self.tally(queue, life.channel)
+            tally = self._tally_of(life, queue)
             if time_ms > tally.last_event_ms:
                 tally.last_event_ms = time_ms
             _observe_reply(tally, reply)
@@ -965,6 +981,13 @@ class Partition(Sink):
                 return self.tally(OTHER, OTHER)
             tally = self.new_tally(queue, channel)
         return tally
+
+    def _tally_of(self, life: Life, queue: str) -> QueueTally:
+        """The tally of *queue* and the channel of *life*, which is mostly shown there."""
+        shown = life.shown
+        if shown is not None and shown.queue == queue and shown.channel == life.channel:
+            return shown
+        return self.tally(queue, life.channel)
 
     def new_tally(self, queue: str, channel: str) -> QueueTally:
         """A tally of (queue, channel), however many there are."""

@@ -6,7 +6,7 @@ back by the partition and applied here when the tick has passed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streams.core import panes as p
 from streams.core import tally as t
@@ -343,9 +343,11 @@ class QueueTally:
             rolling.forget_before(pane)
         for old in [number for number in self.panes if number <= pane]:
             del self.panes[old]
-        days = self.days
-        for start_ms in sorted(days)[:-DAYS_KEPT]:
-            del days[start_ms]
+        if len(self._days) > DAYS_KEPT:
+            days = self.days
+            for start_ms in sorted(days)[:-DAYS_KEPT]:
+                del days[start_ms]
+            self._day_starts_ms = self._day_ends_ms = 0
 
     def _number_of(self, segment: str) -> int:
         number = self._segment_numbers.get(segment)
@@ -369,22 +371,24 @@ class QueueTally:
             if self._fresh:
                 self.days  # noqa: B018 # gives the day before what it does not have yet
             self._day_starts_ms, self._day_ends_ms = day
-        if self._day_starts_ms not in self._days:
-            self._days[self._day_starts_ms] = t.Sums()
+            if self._day_starts_ms not in self._days:
+                self._days[self._day_starts_ms] = t.Sums()
         pane = self.panes.get(number)
         if pane is None:
             pane = self.panes[number] = {}
         self._from_ms = max((number - 1) * self._every_ms, self._day_starts_ms - 1)
         self._to_ms = min(number * self._every_ms, self._day_ends_ms - 1)
         self._pane = pane
-        self._covering = (
-            [rolling.sums for rolling in self._rolling.values() if rolling.covers(number)]
-            if self._is_rolling
-            else []
-        )
+        if self._is_rolling:
+            self._covering = [
+                rolling.sums for rolling in self._rolling.values() if rolling.covers(number)
+            ]
 
-    def _count(self, time_ms: int, cell: int, times: int) -> None:
-        """Let what *cell* says have happened *times* times, never 0, at *time_ms*."""
+    def _count(self, time_ms: int, cell: Any, times: int) -> None:  # noqa: ANN401 # see below
+        """Let what *cell* says have happened *times* times, never 0, at *time_ms*.
+
+        A cell is an integer. Compiled, one called so would be made an object for each look-up anew.
+        """
         self.revision += 1
         if not self._from_ms < time_ms <= self._to_ms:
             self._turn_to(time_ms)

@@ -15,24 +15,47 @@ class SourceBook:
     """The sources heard in one partition, or merged over several.
 
     Attributes:
-        last_ms: time of the newest event of each source.
         beating: sources that have ever sent `source.alive`.
     """
 
-    __slots__ = ("beating", "last_ms")
+    __slots__ = ("_hearing", "_hearing_ms", "_last_ms", "beating")
 
     def __init__(self) -> None:
-        self.last_ms: dict[str, int] = {}
+        self._last_ms: dict[str, int] = {}
         self.beating: set[str] = set()
+        # The source last heard, and until when: put into the dict when somebody looks.
+        self._hearing = ""
+        self._hearing_ms = 0
+
+    @property
+    def last_ms(self) -> dict[str, int]:
+        """Time of the newest event of each source."""
+        if self._hearing:
+            self._note(self._hearing, self._hearing_ms)
+        return self._last_ms
+
+    @last_ms.setter
+    def last_ms(self, last_ms: dict[str, int]) -> None:
+        self._hearing = ""
+        self._last_ms = last_ms
 
     def heard(self, source: str, time_ms: int) -> None:
         """An event of *source* happened at *time_ms*."""
-        last_ms = self.last_ms.get(source)
-        if last_ms is None and len(self.last_ms) >= MAX_SOURCES:
+        if source != self._hearing:
+            if self._hearing:
+                self._note(self._hearing, self._hearing_ms)
+            self._hearing = source
+            self._hearing_ms = time_ms
+        elif time_ms > self._hearing_ms:
+            self._hearing_ms = time_ms
+
+    def _note(self, source: str, time_ms: int) -> None:
+        last_ms = self._last_ms.get(source)
+        if last_ms is None and len(self._last_ms) >= MAX_SOURCES:
             source = OTHER
-            last_ms = self.last_ms.get(source)
+            last_ms = self._last_ms.get(source)
         if last_ms is None or time_ms > last_ms:
-            self.last_ms[source] = time_ms
+            self._last_ms[source] = time_ms
 
     def alive(self, source: str) -> None:
         """*source* sends heartbeats, so its silence means something."""

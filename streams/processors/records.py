@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -18,6 +19,9 @@ from streams.snapshots import Held, Source
 from streams.wall_clock import wall_clock_ms
 
 log = logging.getLogger(__name__)
+
+_VALUE: Final = attrgetter("value")
+_TIMESTAMP: Final = attrgetter("timestamp")
 
 FUTURE: Final = "future"
 SURELY_WHOLE_MS: Final = 60_000
@@ -119,7 +123,7 @@ class Records(Sink):
             self._missed[tp] = held.missed
             self._own_counts.begin(tp, self._counts_of(tp))
             self._kept[tp] = _Kept(held.unread, held.cut_ms, held.lost_at)
-            if held.missed.until_ms == NEVER:
+            if held.missed.until_ms >= NEVER:
                 self._open_gaps.add(tp)
             if held.is_recreated:
                 self._note_recreated(tp, held.unread, held.cut_ms)
@@ -154,8 +158,8 @@ class Records(Sink):
         if tp in self._open_gaps:
             self.end_gap(tp, batch[0].timestamp)
         decoder = self._decoder(tp.topic)
-        events, unreadable = decoder.decode_all([record.value for record in batch])
-        ahead = partition.accept_all(events, [record.timestamp for record in batch])
+        events, times_ms, unreadable = decoder.decode_all(map(_VALUE, batch))
+        ahead = partition.accept_all(events, times_ms, list(map(_TIMESTAMP, batch)))
         reasons = dict.fromkeys(ahead, FUTURE)
         for at, refused in unreadable.items():
             reasons[at] = refused.reason

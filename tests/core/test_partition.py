@@ -433,6 +433,22 @@ def test_panes_and_days_that_no_window_holds_are_dropped() -> None:
 # -- counters and corrections --------------------------------------------------------------------
 
 
+def test_what_comes_late_to_a_day_that_was_dropped_begins_it_anew() -> None:
+    day_s = 86_400
+    partition = Partition(PolicyBook(), limits=Limits(lateness_ms=10 * day_s * 1000))
+    tell(partition, [call(day * day_s, "queued", contact=f"c-{day}") for day in (1, 2, 3, 4)])
+    partition.advance(ms(4 * day_s))
+    tell(partition, [call(0, "queued", contact="c-late")])
+    sales(partition).forget_before(0)
+    assert len(sales(partition).days) == 3
+
+    tell(partition, [call(1, "queued", contact="c-later")])
+
+    first_ms = min(sales(partition).days)
+    assert first_ms <= ms(1) < first_ms + day_s * 1000
+    assert sales(partition).days[first_ms].counts[OFFERED] == 1
+
+
 def test_a_correction_says_from_which_class_to_which() -> None:
     partition = told(call(0, "queued"), call(12, "answered"))
 

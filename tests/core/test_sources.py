@@ -60,6 +60,25 @@ def test_events_that_arrive_late_do_not_make_a_source_older() -> None:
     assert told(call(60, "queued"), ALIVE).sources.last_ms == {"pbx": ms(60)}
 
 
+def test_what_was_heard_is_forgotten_where_another_book_is_taken_over() -> None:
+    book = told(ALIVE).sources
+
+    book.last_ms = {"desk": ms(1)}
+
+    assert book.last_ms == {"desk": ms(1)}
+
+
+def test_a_source_is_as_new_as_its_newest_event_whatever_was_heard_in_between() -> None:
+    book = SourceBook()
+
+    for source, time_ms in (("pbx", 5), ("desk", 7), ("desk", 6), ("pbx", 4), ("pbx", 3)):
+        book.heard(source, time_ms)
+
+    assert book.last_ms == {"pbx": 5, "desk": 7}
+    book.heard("pbx", 9)
+    assert book.last_ms == {"pbx": 9, "desk": 7}
+
+
 def test_what_partitions_heard_adds_up_to_the_newest_of_each_source() -> None:
     one, other = told(ALIVE).sources, told(call(5, "queued")).sources
     merged = SourceBook()

@@ -101,6 +101,22 @@ def test_durations_up_to_a_fifth_of_a_second_are_kept_as_they_are(duration_ms: i
     assert rounded(duration_ms) == exact(duration_ms) == duration_ms
 
 
+def test_a_duration_is_rounded_up_to_the_next_edge() -> None:
+    edge = 0
+    while edge < FORTY_DAYS_MS:
+        following = edge + max(1, edge // 100)
+
+        assert rounded(edge) == edge
+        assert rounded(edge + 1) == rounded(following) == following
+
+        edge = following
+    assert rounded(following + 1) == following
+
+
+def test_less_than_no_time_is_none() -> None:
+    assert rounded(-1) == rounded(-(1 << 40)) == 0
+
+
 def test_the_durations_of_forty_days_fall_on_few_values() -> None:
     steps = {rounded(round(1.001**power)) for power in range(22_000)}
 

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +17,11 @@ from typing import Any
 
 import faust
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import Sender
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import ConsumerRecord
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer, ConsumerThread, ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
@@ -33,7 +30,6 @@ from mode.threads import ServiceThread, WorkerThread
 
 from streams import transport
 from streams.kafka_access import KafkaAccess
-from streams.prefetched import Prefetched
 from streams.reader import TP, Record, Sink
 from streams.transport import TransportOptions, create_app
 
@@ -240,66 +236,6 @@ async def test_polling_raises_what_the_group_coordinator_cannot_mend() -> None:
     with pytest.raises(GroupAuthorizationFailedError):
         await consumer.getmany()
     consumer._closed = True
-
-
-def fetched(build: Callable[[DefaultRecordBatchBuilder], object]) -> fetcher.FetchResult:
-    """What aiokafka makes of a fetch response with one batch of records."""
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
-    build(builder)
-    tp = TopicPartition("calls", 0)
-    state = SimpleNamespace(paused=False, position=0, consumed_to=lambda offset: None)
-    return fetcher.FetchResult(
-        tp,
-        assignment=SimpleNamespace(active=True, state_value=lambda tp: state),
-        partition_records=fetcher.PartitionRecords(
-            tp, MemoryRecords(bytes(builder.build())), [], 0, None, None, True, 0
-        ),
-        backoff=0,
-    )
-
-
-def test_records_handed_over_as_parsed_say_the_same_as_aiokafkas_copies() -> None:
-    def build(builder: DefaultRecordBatchBuilder) -> None:
-        builder.append(0, 1000, b"key", b"value", [("name", b"header")])
-        builder.append(1, 2000, None, None, [])
-
-    copies = fetched(build).getall()
-    prefetched = Prefetched()
-    prefetched[TopicPartition("calls", 0)] = fetched(build)
-    lean = prefetched[TopicPartition("calls", 0)].getall()
-
-    assert [type(each) for each in copies] == [ConsumerRecord, ConsumerRecord]
-    assert not any(isinstance(each, ConsumerRecord) for each in lean)
-    for copy, record in zip(copies, lean, strict=True):
-        assert (record.offset, record.timestamp, record.key, record.value) == (
-            copy.offset,
-            copy.timestamp,
-            copy.key,
-            copy.value,
-        )
-        assert tuple(record.headers) == copy.headers
-
-
-@pytest.mark.parametrize("at_a_time", [1, 2, 3, 5, 6, None])
-def test_records_are_handed_over_as_many_at_a_time_as_aiokafka_would(at_a_time: int | None) -> None:
-    def build(builder: DefaultRecordBatchBuilder) -> None:
-        for offset in range(5):
-            builder.append(offset, 1000, b"key", b"%d" % offset, [])
-
-    theirs = fetched(build)
-    prefetched = Prefetched()
-    prefetched[TopicPartition("calls", 0)] = ours = fetched(build)
-
-    taken = 0
-    while theirs.has_more():
-        for of in (theirs, ours):
-            of._assignment.state_value(None).position = taken
-        offsets = [each.offset for each in theirs.getall(at_a_time)]
-
-        assert [each.offset for each in ours.getall(at_a_time)] == offsets
-        assert theirs.has_more() == ours.has_more()
-        taken += len(offsets)
-    assert taken == 5
 
 
 def test_aiokafka_keeps_what_it_read_ahead_where_it_is_looked_for() -> None:

@@ -120,6 +120,17 @@ def test_what_is_no_instant_is_refused_and_not_repeated(text: str) -> None:
     assert not text or text not in str(refused.value)
 
 
+def test_an_hour_that_was_read_before_has_all_its_minutes() -> None:
+    start_ms = read_instant("1987-06-05T04:00:00Z")
+
+    for minute in (*range(60), *range(60)):
+        text = f"1987-06-05T04:{minute:02}:07Z"
+        assert read_instant(text) == start_ms + minute * 60_000 + 7_000
+    for text in ("1987-06-05T04:60:07Z", "1987-06-05T04:1:07Z", "1987-06-05T04:001:07Z"):
+        with pytest.raises(ValueError, match=r"\w"):
+            read_instant(text)
+
+
 def test_the_ends_of_time_stay_refused_after_their_minutes_were_read() -> None:
     read_instant("9999-12-31T23:59:00Z")
     read_instant("0001-01-01T00:00:00Z")
