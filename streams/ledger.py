@@ -66,6 +66,10 @@ class PartName(msgspec.Struct, frozen=True, array_like=True):
     crc32: int
 
 
+NOT_YET: Final = 1 << 62
+"""Where an instant is to come of which nothing is known. Manifests have it, so it stays."""
+
+
 class Missed(msgspec.Struct, frozen=True, array_like=True):
     """What of a partition was gone before it was read.
 
@@ -74,7 +78,7 @@ class Missed(msgspec.Struct, frozen=True, array_like=True):
         logs: how often its topic was deleted and created again.
         since_ms: timestamp of the last record before the newest gap, where none is known of the
             first one behind it; 0 before any gap.
-        until_ms: of the first one behind it; `NEVER` of the core while there is none.
+        until_ms: of the first one behind it; `NOT_YET` while there is none.
     """
 
     records: int = 0

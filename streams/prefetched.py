@@ -22,7 +22,10 @@ __all__ = ["Prefetched"]
 
 
 class Prefetched(OrderedDict[TopicPartition, Any]):
-    """The fetcher's results by partition, in place of its own `OrderedDict`."""
+    """The fetcher's results by partition, in place of its own `OrderedDict`.
+
+    They are taken by `getmany`; `getone` does not know how.
+    """
 
     def __setitem__(self, tp: TopicPartition, result: object) -> None:
         """Keep *result*, a `FetchResult` or an error to raise, until it is asked for."""

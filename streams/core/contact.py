@@ -473,10 +473,10 @@ class Life:
 
     def become(self, other: Life) -> None:
         """Take over all that *other* knows, but for what is scheduled."""
-        due_ms = self.due_ms
+        due_ms, is_unscheduled = self.due_ms, self.is_unscheduled
         for name in _LIFE:
             setattr(self, name, getattr(other, name))
-        self.due_ms = due_ms
+        self.due_ms, self.is_unscheduled = due_ms, is_unscheduled
 
     def end_ms(self, limits: Limits) -> int:
         """When the contact has ended for good, inclusive, should nothing more happen.

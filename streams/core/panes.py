@@ -39,7 +39,7 @@ class _Thing(NamedTuple):
     instant: bool = False
 
 
-# Up to here a cell is a counter of `Sums` alone.
+# Up to here, `WIDTH` of them, a cell is a counter of `Sums` alone. Literals as there.
 WAIT: Final = 30
 ABANDON: Final = 31
 RESPONSE: Final = 32

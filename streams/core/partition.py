@@ -76,6 +76,9 @@ _LET_GO: Final = 1_000
 _LOOK_AGAIN_MS: Final = 60_000
 """How soon a contact is looked at again that rests longer than its partition has records for."""
 
+_LAST: Final = 1 << 62
+"""The sequence of a restart, behind the events of its moment; snapshots have it."""
+
 MAX_CONTACTS: Final = 1_000_000
 """Contacts of one partition remembered at a time."""
 
@@ -138,7 +141,7 @@ class Partition(Sink):
         )
         self.sources = SourceBook()
         self._met = [0] * len(_PLACES)
-        self._newest = NO_FACT
+        self._last_fact = NO_FACT
         self.late = 0
         self.ignored: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
@@ -201,8 +204,8 @@ class Partition(Sink):
             self.latest_ms = time_ms
         if _IS_OF_A_CONTACT[place]:
             of_contact = cast(ContactEvent, event)
-            contact, fact = fact_of(of_contact, place, time_ms, self.policies, self._newest)
-            self._newest = fact
+            contact, fact = fact_of(of_contact, place, time_ms, self.policies, self._last_fact)
+            self._last_fact = fact
             self._take(contact, fact)
         else:
             self._take_other(event, time_ms)
@@ -274,7 +277,7 @@ class Partition(Sink):
         if isinstance(event, SourceAlive):
             self.sources.alive(source)
         elif isinstance(event, SourceStarted):
-            self._restart(Fact(time_ms, NEVER, SOURCE_STARTED, event.id, source, "", "", "", ""))
+            self._restart(Fact(time_ms, _LAST, SOURCE_STARTED, event.id, source, "", "", "", ""))
         elif isinstance(
             event, AgentChanged | QueueOpened | QueueClosed | QueueObserved
         ) and not self.staffing.take(event, time_ms):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import add, sub
 from typing import Final
 
-# One index per counter of a pane. The first group stands at the arrival of the visit, the second
-# at the moment each thing happened.
+# One index per counter of a pane, as literals, which compiled code has without a look-up. The first
+# group stands at the arrival of the visit, the second at the moment each thing happened.
 OFFERED: Final = 0
 SENT_TO_WAIT: Final = 1
 INSTANT: Final = 2

@@ -10,9 +10,8 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from schemas.codec import Decoder
-from streams.core.contact import NEVER
 from streams.core.partition import Partition
-from streams.ledger import FALLEN_BACK, NOTHING_MISSED, Missed
+from streams.ledger import FALLEN_BACK, NOT_YET, NOTHING_MISSED, Missed
 from streams.processors.own_counts import Count, OwnCounts, counts_of
 from streams.reader import TP, Record, Sink, is_same_log
 from streams.snapshots import Held, Source
@@ -123,7 +122,7 @@ class Records(Sink):
             self._missed[tp] = held.missed
             self._own_counts.begin(tp, self._counts_of(tp))
             self._kept[tp] = _Kept(held.unread, held.cut_ms, held.lost_at)
-            if held.missed.until_ms >= NEVER:
+            if held.missed.until_ms == NOT_YET:
                 self._open_gaps.add(tp)
             if held.is_recreated:
                 self._note_recreated(tp, held.unread, held.cut_ms)
@@ -227,7 +226,7 @@ class Records(Sink):
             missed,
             records=missed.records + records,
             since_ms=missed.since_ms if tp in self._open_gaps else self.partitions[tp].arrival_ms,
-            until_ms=NEVER,
+            until_ms=NOT_YET,
         )
         self._open_gaps.add(tp)
 

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from streams.core.calendar import ROLLING_WINDOWS
-from streams.core.contact import NEVER
 from streams.core.document import floor_document
 from streams.core.floor import UNKNOWN_FOR_MS, FloorMerger, QueueFloor
 from streams.core.frame_codec import HEAD, FrameLog, FrameWriter
 from streams.core.policy import PolicyBook
+from streams.ledger import NOT_YET
 from tests.support.core_events import DAY, HOUR, call, chat, ms, policy, told
 from tests.support.core_floor import frame_of
 
@@ -41,7 +41,7 @@ def test_nothing_is_said_of_a_queue_for_an_hour_after_the_gap(
 
 
 def test_while_nothing_has_come_behind_it_the_gap_goes_on() -> None:
-    queue = sales_at(3 * DAY, until_ms=NEVER)
+    queue = sales_at(3 * DAY, until_ms=NOT_YET)
 
     assert queue.no_data_since_ms == ms(SINCE)
     assert queue.incomplete == {*ROLLING_WINDOWS, "day"}
@@ -83,14 +83,14 @@ def test_queues_that_were_never_met_in_the_partition_are_known() -> None:
 
 def test_a_frame_says_what_is_missing_and_in_which_log_it_lies() -> None:
     partition = told(call(0, "queued"))
-    frame = frame_of(partition, ms(5), missing=(ms(1), NEVER), log="an-id#2")
+    frame = frame_of(partition, ms(5), missing=(ms(1), NOT_YET), log="an-id#2")
     frames = FrameLog()
     for suffix, value in FrameWriter().records(frame):
         frames.take(suffix, value)
 
     [read] = frames.frames()
 
-    assert (read.missing, read.log) == ((ms(1), NEVER), "an-id#2")
+    assert (read.missing, read.log) == ((ms(1), NOT_YET), "an-id#2")
 
 
 def test_a_frame_of_a_version_that_knew_of_no_gaps_is_read() -> None:

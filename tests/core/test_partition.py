@@ -573,6 +573,16 @@ def test_a_restart_also_ends_a_wait_that_is_told_late() -> None:
     assert partition.unmatched_outcomes == 1
 
 
+def test_a_restart_comes_behind_the_numbered_events_of_its_moment() -> None:
+    answered = call(5, "answered", sequence=1 << 62)
+    restart = event(5, "source.started")
+
+    for told_last in ([answered, restart], [restart, answered]):
+        partition = told(call(0, "queued"), *told_last)
+        assert net(partition)["answered:true"] == 1
+        assert partition.unmatched_outcomes == 0
+
+
 def test_a_restart_heard_after_time_alone_ended_the_wait_still_ends_it_in_its_time() -> None:
     partition = told(call(0, "queued"), now_s=7_200)
     tell(partition, [event(7_199, "source.started")])

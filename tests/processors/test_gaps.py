@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from streams.core.contact import NEVER
 from streams.core.partition import Partition
 from streams.core.policy import PolicyBook
 from streams.floor_keeper import FloorKeeper
-from streams.ledger import Missed
+from streams.ledger import NOT_YET, Missed
 from streams.processors.records import Records, States
 from streams.reader import TP
 from streams.settings import Settings
@@ -58,9 +57,13 @@ def test_a_gap_lasts_from_the_last_record_before_it_to_the_first_behind_it() -> 
     still_open = records.missing(CALLS)
     records.records(CALLS, [Stored(60, 5_000, b""), Stored(61, 6_000, b"")])
 
-    assert still_open == (1_000, NEVER)
+    assert still_open == (1_000, NOT_YET)
     assert records.missing(CALLS) == (1_000, 5_000)
     assert records.missed_of(CALLS).records == 20
+
+
+def test_a_gap_is_as_open_in_manifests_of_every_version() -> None:
+    assert NOT_YET == 4_611_686_018_427_387_904
 
 
 def test_state_behind_a_gap_is_of_where_reading_goes_on() -> None:
@@ -71,7 +74,7 @@ def test_state_behind_a_gap_is_of_where_reading_goes_on() -> None:
 
 
 def test_a_gap_that_was_open_when_it_was_kept_is_closed_by_the_next_owner() -> None:
-    records = taken(Missed(records=20, since_ms=900, until_ms=NEVER))
+    records = taken(Missed(records=20, since_ms=900, until_ms=NOT_YET))
     records.records(CALLS, [Stored(40, 5_000, b"")])
 
     assert records.missing(CALLS) == (900, 5_000)
@@ -81,7 +84,7 @@ def test_a_second_gap_behind_the_first_adds_up_and_is_the_newer_one() -> None:
     records = taken(Missed(records=20, since_ms=1, until_ms=2))
     records.missed(CALLS, 40, 45)
 
-    assert records.missed_of(CALLS) == Missed(25, 0, 1_000, NEVER)
+    assert records.missed_of(CALLS) == Missed(25, 0, 1_000, NOT_YET)
 
 
 def test_without_a_gap_nothing_is_missing_however_much_is_read() -> None:
@@ -115,7 +118,7 @@ def test_what_a_former_topic_still_held_is_missing_where_it_may_have_held_someth
 ) -> None:
     records = taken(is_recreated=True, unread=unread, cut_s_ago=cut_s_ago)
 
-    assert (records.missing(CALLS) == (1_000, NEVER)) is is_missing
+    assert (records.missing(CALLS) == (1_000, NOT_YET)) is is_missing
     assert records.missed_of(CALLS).records == unread
     assert records.missed_of(CALLS).logs == 1
 
@@ -125,7 +128,7 @@ def test_what_was_left_unread_of_a_former_topic_is_counted() -> None:
     records.recreated(CALLS, "other", 0, 12)
 
     assert records.missed_of(CALLS).records == 12
-    assert records.missing(CALLS) == (1_000, NEVER)
+    assert records.missing(CALLS) == (1_000, NOT_YET)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_log_found_fallen_back_at_a_start_is_as_whole_as_its_snapshot_knows(
     records = taken(unread=unread, cut_s_ago=cut_s_ago)
     records.recreated(CALLS, "an-id", 0, None)
 
-    assert (records.missing(CALLS) == (1_000, NEVER)) is is_missing
+    assert (records.missing(CALLS) == (1_000, NOT_YET)) is is_missing
     assert records.missed_of(CALLS).records == unread
 
 
@@ -162,7 +165,7 @@ def test_a_lost_state_whose_log_begins_later_leaves_a_gap_however_far_it_had_rea
     still_open = records.missing(CALLS)
     records.records(CALLS, [Stored(60, 5_000, b"")])
 
-    assert still_open == (0, NEVER)
+    assert still_open == (0, NOT_YET)
     assert records.missing(CALLS) == (5_000, 5_000)
     assert records.missed_of(CALLS).records == gone
 

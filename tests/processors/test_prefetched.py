@@ -63,13 +63,13 @@ def raw(batches: Sequence[Written]) -> bytes:
         for step in batch.steps:
             builder.append(delta, 1000 + delta, b"key", b"%d" % (base + delta), [("a", b"header")])
             delta += step
-        data = bytearray(builder.build())
-        data[BASE_OFFSET] = base.to_bytes(8, "big")
-        data[LAST_OFFSET_DELTA] = (delta - 1).to_bytes(4, "big")
-        attributes = int.from_bytes(data[ATTRIBUTES], "big") | CONTROL * batch.is_control
-        data[ATTRIBUTES] = attributes.to_bytes(2, "big")
-        data[CRC] = (calc_crc32c(data[SUMMED:]) ^ (not batch.is_whole)).to_bytes(4, "big")
-        fetched += bytes(data)
+        written = bytearray(builder.build())
+        written[BASE_OFFSET] = base.to_bytes(8, "big")
+        written[LAST_OFFSET_DELTA] = (delta - 1).to_bytes(4, "big")
+        attributes = int.from_bytes(written[ATTRIBUTES], "big") | CONTROL * batch.is_control
+        written[ATTRIBUTES] = attributes.to_bytes(2, "big")
+        written[CRC] = (calc_crc32c(written[SUMMED:]) ^ (not batch.is_whole)).to_bytes(4, "big")
+        fetched += bytes(written)
         base += delta
     return fetched
 
