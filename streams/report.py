@@ -282,7 +282,7 @@ class LeftOut:
         """Say how many there are and why, if there are any, and *hint*."""
         counts = {
             "cannot be read": self.unreadable,
-            f"came later than {write_duration(lateness_ms)}": self.late,
+            f"came more than {write_duration(lateness_ms)} late (allowed_lateness)": self.late,
             f"lie more than {write_duration(FUTURE_MS)} ahead of their arrival": self.future,
         }
         reasons = ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)

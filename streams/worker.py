@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import platform
 import sys
 import time
@@ -151,10 +152,17 @@ async def _serving(keeper: FloorKeeper, settings: Settings, door: Door) -> Async
             addresses = await stack.enter_async_context(port)
         except OSError as error:
             raise CannotListen(
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+                f"cannot listen on {settings.host}:{settings.port} ({_why_not(error)}); `port` in "
+                "the settings, or FLOORWATCH_PORT, names another"
             ) from error
         log.info("wallboard at %s", ", ".join(addresses))
         yield
+
+
+def _why_not(error: OSError) -> str | None:
+    """What the system says; the loop's own words repeat the address."""
+    number = error.errno or 0
+    return os.strerror(number).lower() if number > 0 else error.strerror
 
 
 class Door(NamedTuple):

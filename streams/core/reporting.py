@@ -139,8 +139,9 @@ class IntervalReport:
                 max_tallies=100_000,
                 on_forget=self._finish,
             )
+        late = partition.late
         taken = partition.accept(event, time_ms, record_ms)
-        if taken:
+        if taken and partition.late == late:
             self._latest_ms = max(self._latest_ms, time_ms)
             self._first_ms = min(self._first_ms, time_ms)
         due_ms = self._advanced_ms.get(part, 0) + _ADVANCE_EVERY_MS

@@ -175,6 +175,13 @@ def test_the_whole_input_is_one_interval_from_its_first_event_to_its_last() -> N
     )
 
 
+def test_what_came_too_late_to_be_counted_dates_no_interval() -> None:
+    rows = rows_of(call(10 * HOUR, "queued"), call(0, "queued", contact="too-late"))
+
+    assert {row["at"][11:16] for row in rows.values()} == {"20:00"}
+    assert rows["20:00", "sales"]["offered"] == 1
+
+
 def test_an_interval_knows_the_whole_input_also_what_is_told_late() -> None:
     visit = (call(0, "queued"), call(HOUR, "held", contact="c-2"), call(12, "answered"))
 

@@ -154,7 +154,8 @@ def test_what_is_left_out_is_said_with_its_reason(tmp_path: Path) -> None:
     done = CliRunner().invoke(report_command, [str(path)], catch_exceptions=False)
 
     assert done.stderr == (
-        "floorwatch: records left out: 1 cannot be read, 1 came later than 4h; "
+        "floorwatch: records left out: 1 cannot be read, 1 came more than 4h late "
+        "(allowed_lateness); "
         "`floorwatch check FILE` says where\n"
     )
 

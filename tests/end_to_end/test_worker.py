@@ -163,8 +163,10 @@ def test_a_port_that_is_taken_is_named(settings: Mapping[str, Any], tmp_path: Pa
         code, said = refusal(tmp_path, {**settings, "port": port})
 
     assert code == 3
-    assert f"cannot listen on 127.0.0.1:{port} " in said
-    assert "address already in use" in said
+    assert (
+        f"cannot listen on 127.0.0.1:{port} (address already in use); `port` in the settings, or "
+        "FLOORWATCH_PORT, names another"
+    ) in said
 
 
 def test_sigterm_is_heard_while_whoever_listens_at_the_address_says_nothing(
