@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from operator import add, sub
 from typing import Final
 
@@ -89,7 +90,10 @@ def _looked_up(duration_ms: int) -> int:
 # of them lies within a step.
 _SHORT_MS: Final = 1 << 14
 _STEP: Final = 7
-_ROUNDED: Final = [_looked_up(duration_ms) for duration_ms in range(_SHORT_MS)]
+_ROUNDED: Final = [
+    0,
+    *(edge for below, edge in pairwise(_GRID) if below < _SHORT_MS for _ in range(below, edge)),
+][:_SHORT_MS]
 _NEXT_EDGE: Final = [bisect_left(_GRID, step << _STEP) for step in range((1 << 20 >> _STEP) + 1)]
 
 
